@@ -1,0 +1,289 @@
+"""What a column is: its kind, its levels or its scale, learnt once and applied to every table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyro_gnr.data.frames import Reading, Scalar
+
+__all__ = ["Column", "Kind", "as_kind", "encode_column", "ignored_column", "learn_column"]
+
+# A string column with more levels than this, or with more than a few that hardly repeat, is
+# free text: one level per row would be learnt by heart.
+MANY_LEVELS = 100
+FEW_LEVELS = 20
+
+
+class Kind(StrEnum):
+    """How a column is modelled.
+
+    Attributes:
+        CONTINUOUS: real numbers, standardised by the observed mean and standard deviation.
+        BINARY: at most two levels.
+        CATEGORICAL: levels without an order.
+        IGNORE: not modelled; goes through untouched.
+    """
+
+    CONTINUOUS = "continuous"
+    BINARY = "binary"
+    CATEGORICAL = "categorical"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as learnt from the training table.
+
+    Attributes:
+        name: str() of the caller's name; x0, x1, ... for arrays.
+        kind: how it is modelled.
+        dtype: the caller's dtype, printable ("float64", "Int64", "category", "String").
+        levels: observed levels of a binary or categorical column, in declared (categories) or
+            sorted order; None for others.
+        location: observed mean of a continuous column, in the caller's units; else 0.
+        scale: observed standard deviation (divisor N) of a continuous column; 0 if it is
+            constant; 1 for other kinds.
+        whole: whether the dtype is an integer one, so that decoded values are rounded.
+        holes: number of missing cells in the training table.
+
+    Example:
+        >>> Column("age", Kind.CONTINUOUS, "float64", location=50.0, scale=10.0).holes
+        0
+    """
+
+    name: str
+    kind: Kind
+    dtype: str
+    levels: tuple[Scalar, ...] | None = None
+    location: float = 0.0
+    scale: float = 1.0
+    whole: bool = False
+    holes: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give a JSON-able description."""
+        levels = None if self.levels is None else list(self.levels)
+        return {**vars(self), "kind": str(self.kind), "levels": levels}
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any]) -> Column:
+        """Rebuild a column from `to_dict`.
+
+        Raises:
+            ValueError: the description is not one of a column.
+        """
+        try:
+            levels = description["levels"]
+            changed = {
+                "kind": Kind(description["kind"]),
+                "levels": None if levels is None else tuple(levels),
+            }
+            return cls(**{**description, **changed})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"got a broken description of a column: {error}.") from error
+
+
+def as_kind(kind: str | Kind, name: str) -> Kind:
+    """Read a kind that the user gave for a column.
+
+    Raises:
+        ValueError: there is no such kind; the message lists the valid ones.
+
+    Example:
+        >>> as_kind("binary", "smoker")
+        <Kind.BINARY: 'binary'>
+    """
+    try:
+        return Kind(kind)
+    except ValueError:
+        valid = ", ".join(repr(str(k)) for k in Kind)
+        raise ValueError(
+            f"got kind {kind!r} for column {name!r}, expected one of {valid}."
+        ) from None
+
+
+def ignored_column(name: str, *, dtype: str, holes: int) -> Column:
+    """Describe a column that is not modelled."""
+    return Column(name, Kind.IGNORE, dtype, holes=holes)
+
+
+def learn_column(reading: Reading, kind: Kind | None = None) -> Column:
+    """Learn a modelled column from its observed cells.
+
+    Args:
+        reading: the column of the training table.
+        kind: how the user wants it modelled; None chooses by dtype and values.
+
+    Returns:
+        The column.
+
+    Raises:
+        ValueError: no cell is observed, a number is infinite, the column looks like free text,
+            or its values do not fit the kind that the user gave.
+
+    Example:
+        >>> from pyro_gnr.data.frames import read
+        >>> column = learn_column(read(np.array([1.0, 3.0, np.nan]), "dose"))
+        >>> column.location, column.scale, column.holes
+        (2.0, 1.0, 1)
+    """
+    _check_values(reading)
+    chosen = kind or _default_kind(reading)
+    holes = int((~reading.observed).sum())
+    if chosen is Kind.CONTINUOUS:
+        location, scale = _location_scale(_numbers(reading)[reading.observed])
+        return Column(
+            reading.name,
+            chosen,
+            reading.dtype,
+            location=location,
+            scale=scale,
+            whole=reading.whole,
+            holes=holes,
+        )
+    levels = reading.as_levels()[1]
+    if chosen is Kind.BINARY and len(levels) > 2:
+        raise ValueError(
+            f"column {reading.name!r} has {len(levels)} levels ({_listing(levels)}), expected at "
+            "most 2 for kind 'binary': use 'categorical'."
+        )
+    return Column(
+        reading.name, chosen, reading.dtype, levels=levels, whole=reading.whole, holes=holes
+    )
+
+
+def encode_column(column: Column, reading: Reading) -> NDArray[np.float64]:
+    """Encode one column as the training table's was.
+
+    Args:
+        column: as learnt.
+        reading: the same column of any table.
+
+    Returns:
+        (N,) standardised values or level codes; 0 where not observed.
+
+    Raises:
+        ValueError: a number is infinite, numbers came for levels or levels for numbers, or a
+            level was not seen in training.
+
+    Example:
+        >>> from pyro_gnr.data.frames import read
+        >>> column = Column("dose", Kind.CONTINUOUS, "float64", location=2.0, scale=0.5)
+        >>> encode_column(column, read(np.array([3.0, np.nan]), "dose"))
+        array([2., 0.])
+    """
+    if not reading.observed.any():
+        return np.zeros(len(reading.observed))
+    if column.kind is Kind.CONTINUOUS:
+        _check_finite(reading)
+        numbers = reading.as_numbers()
+        if numbers is None:
+            raise _retyped(column, reading, expected="numbers", got="levels")
+        if column.scale == 0.0:
+            return np.zeros(len(numbers))
+        return np.where(reading.observed, (numbers - column.location) / column.scale, 0.0)
+    return _encode_levels(column, reading)
+
+
+def _encode_levels(column: Column, reading: Reading) -> NDArray[np.float64]:
+    codes, found = reading.as_levels()
+    levels = column.levels or ()
+    strings = [any(isinstance(v, str) for v in values) for values in (levels, found)]
+    if strings[0] != strings[1] and not all(map(_mixed, (levels, found))):
+        words = {True: "strings", False: "numbers"}
+        raise _retyped(column, reading, expected=words[strings[0]], got=words[strings[1]])
+    position = {level: i for i, level in enumerate(levels)}
+    unseen = [v for v in found if v not in position]
+    if unseen:
+        raise ValueError(
+            f"column {column.name!r} has {len(unseen)} level(s) not seen in training: "
+            f"{_listing(unseen)}; expected one of {_listing(levels)}. Fit on a table that holds "
+            "them, merge them with known levels, or set those cells to missing."
+        )
+    return np.array([*(position[v] for v in found), 0], dtype=np.float64)[codes]
+
+
+def _check_values(reading: Reading) -> None:
+    """Refuse a training column without values or with infinite ones."""
+    if not reading.observed.any():
+        raise ValueError(
+            f"column {reading.name!r} has no observed value: drop it, or leave it out of the "
+            f"model with kinds={{{reading.name!r}: 'ignore'}}."
+        )
+    _check_finite(reading)
+
+
+def _check_finite(reading: Reading) -> None:
+    numbers = reading.as_numbers()
+    infinite = 0 if numbers is None else int(np.isinf(numbers).sum())
+    if infinite:
+        raise ValueError(
+            f"column {reading.name!r} has {infinite} infinite value(s), expected finite numbers "
+            "or missing cells: replace them."
+        )
+
+
+def _default_kind(reading: Reading) -> Kind:
+    numbers = reading.numbers
+    if numbers is not None and not reading.boolean:
+        observed = numbers[reading.observed]
+        zeros, ones = observed == 0.0, observed == 1.0
+        return (
+            Kind.BINARY
+            if zeros.any() and ones.any() and (zeros | ones).all()
+            else (Kind.CONTINUOUS)
+        )
+    n_levels = len(reading.as_levels()[1])
+    n_observed = int(reading.observed.sum())
+    hardly_repeats = n_levels > FEW_LEVELS and 2 * n_levels > n_observed
+    if reading.text and (n_levels > MANY_LEVELS or hardly_repeats):
+        raise ValueError(
+            f"column {reading.name!r} looks like free text: {n_levels} different values in "
+            f"{n_observed} observed cells. Drop it, leave it out of the model with "
+            f"kinds={{{reading.name!r}: 'ignore'}}, convert it to numbers if it holds numbers, "
+            f"or, if these are levels, say kinds={{{reading.name!r}: 'categorical'}}."
+        )
+    return Kind.BINARY if n_levels == 2 else Kind.CATEGORICAL
+
+
+def _numbers(reading: Reading) -> NDArray[np.float64]:
+    numbers = reading.as_numbers()
+    if numbers is None:
+        raise ValueError(
+            f"column {reading.name!r} has dtype {reading.dtype}, expected numbers for kind "
+            "'continuous': convert it, or use 'categorical'."
+        )
+    return numbers
+
+
+def _location_scale(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation (divisor N); exactly (c, 0) for a constant c."""
+    if values.min() == values.max():
+        return float(values[0]), 0.0
+    # Relative to the largest magnitude, so that squares neither overflow nor vanish.
+    size = float(np.abs(values).max())
+    relative = values / size
+    return float(relative.mean()) * size, float(relative.std()) * size
+
+
+def _mixed(levels: tuple[Scalar, ...]) -> bool:
+    return len({isinstance(v, str) for v in levels}) > 1
+
+
+def _retyped(column: Column, reading: Reading, *, expected: str, got: str) -> ValueError:
+    return ValueError(
+        f"column {column.name!r} came as {got} (dtype {reading.dtype}), expected {expected} as in "
+        f"training (dtype {column.dtype}): convert it."
+    )
+
+
+def _listing(levels: list[Scalar] | tuple[Scalar, ...], most: int = 10) -> str:
+    """List levels for a message, the first few if there are many."""
+    shown = ", ".join(repr(v) for v in levels[:most])
+    return shown if len(levels) <= most else f"{shown}, ... ({len(levels)} in all)"

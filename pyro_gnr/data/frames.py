@@ -1,0 +1,452 @@
+"""Read the columns of pandas, polars and numpy tables; write completed ones of the same type.
+
+This is the only file that knows how each library stores a column. Everything else sees a
+`Reading`: numbers, or codes of levels, and which cells are observed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import narwhals.stable.v1 as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = [
+    "Fill",
+    "Reading",
+    "Scalar",
+    "as_frame",
+    "column_names",
+    "complete",
+    "native_columns",
+    "observed_cells",
+    "read",
+    "snapshot",
+]
+
+Scalar = bool | int | float | str
+_PLAIN = (bool, np.bool_, int, np.integer, float, np.floating, str)
+_NUMBERS = {"integer", "floating", "mixed-integer-float", "boolean"}
+_TEXTS = {"string", "mixed", "mixed-integer", "empty", *_NUMBERS}
+
+
+class Fill(NamedTuple):
+    """Values for some cells of one column.
+
+    Attributes:
+        rows: (n,) positions of the cells.
+        values: (n,) floats in the caller's units, or an object array of levels.
+    """
+
+    rows: NDArray[np.intp]
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One column as read from the caller's table.
+
+    Attributes:
+        name: the column's name.
+        dtype: the caller's dtype, printable.
+        observed: (N,) bool, True where the cell holds a value.
+        numbers: (N,) float64 for numeric and boolean columns (0 where missing), else None.
+        codes: (N,) positions in `labels` for level columns (-1 where missing), else None.
+        labels: levels of a level column as Python scalars.
+        whole: whether the dtype is an integer one.
+        boolean: whether the dtype is a boolean one.
+        declared: whether the labels' order was declared by the caller (categories).
+        text: whether the column holds strings or objects rather than a categorical dtype.
+    """
+
+    name: str
+    dtype: str
+    observed: NDArray[np.bool_]
+    numbers: NDArray[np.float64] | None = None
+    codes: NDArray[np.intp] | None = None
+    labels: tuple[Scalar, ...] = ()
+    whole: bool = False
+    boolean: bool = False
+    declared: bool = False
+    text: bool = False
+
+    def as_numbers(self) -> NDArray[np.float64] | None:
+        """Give the (N,) numbers, 0 where missing; None if the column holds something else.
+
+        Objects that are all numbers count as numbers; categories do not.
+        """
+        if self.numbers is not None:
+            return self.numbers
+        if self.codes is None or not self.text or any(isinstance(v, str) for v in self.labels):
+            return None
+        return np.array([*self.labels, 0.0], dtype=np.float64)[self.codes]
+
+    def as_levels(self) -> tuple[NDArray[np.intp], tuple[Scalar, ...]]:
+        """Give (N,) codes (-1 where missing) and the observed levels, as declared or sorted."""
+        codes = np.full(len(self.observed), -1, dtype=np.intp)
+        if self.numbers is not None:
+            found, inverse = np.unique(self.numbers[self.observed], return_inverse=True)
+            codes[self.observed] = inverse
+            return codes, tuple(self._number(v) for v in found.tolist())
+        if self.codes is None:
+            return codes, ()
+        present = np.unique(self.codes[self.observed]).tolist()
+        order = {v: None for v in (self.labels[i] for i in present)}
+        levels = tuple(order) if self.declared else tuple(_sorted(list(order)))
+        position = {level: i for i, level in enumerate(levels)}
+        lookup = np.array([*(position.get(v, -1) for v in self.labels), -1], dtype=np.intp)
+        return lookup[self.codes], levels
+
+    def _number(self, value: float) -> Scalar:
+        if self.boolean:
+            return bool(value)
+        return int(value) if self.whole else value
+
+
+def as_frame(X: Any) -> Any:
+    """Check that X is a table.
+
+    Args:
+        X: pandas or polars DataFrame, two-dimensional numeric array, or nested lists of numbers.
+
+    Returns:
+        X itself if it is a DataFrame or a numeric array; nested lists and objects as an array.
+
+    Raises:
+        TypeError: X is of another type, or an array of something else than numbers.
+        ValueError: X is not two-dimensional, or holds complex numbers.
+
+    Example:
+        >>> as_frame([[1, 2], [3, 4]]).shape
+        (2, 2)
+    """
+    if nw.dependencies.is_pandas_dataframe(X) or nw.dependencies.is_polars_dataframe(X):
+        return X
+    if nw.dependencies.is_polars_lazyframe(X):
+        raise TypeError("got a polars LazyFrame, expected a DataFrame: call .collect() first.")
+    if isinstance(X, (np.ndarray, list, tuple)) and not isinstance(X, np.ma.MaskedArray):
+        return _as_array(np.asarray(X))
+    hint = " Sparse tables are not supported: use .toarray()." if hasattr(X, "toarray") else ""
+    raise TypeError(
+        f"got {type(X).__name__}, expected a pandas or polars DataFrame or a 2-dimensional "
+        f"numpy array.{hint}"
+    )
+
+
+def snapshot(frame: Any) -> Any:
+    """Copy a table, so that later changes by the caller do not reach it.
+
+    Example:
+        >>> array = np.zeros((1, 1))
+        >>> kept = snapshot(array)
+        >>> array[:] = 1.0
+        >>> kept
+        array([[0.]])
+    """
+    return frame if nw.dependencies.is_polars_dataframe(frame) else frame.copy()
+
+
+def column_names(frame: Any) -> tuple[str, ...]:
+    """Name the columns: str() of the caller's names; x0, x1, ... for arrays.
+
+    Example:
+        >>> column_names(np.zeros((3, 2)))
+        ('x0', 'x1')
+    """
+    if isinstance(frame, np.ndarray):
+        return tuple(f"x{j}" for j in range(frame.shape[1]))
+    return tuple(str(name) for name in frame.columns)
+
+
+def native_columns(frame: Any) -> list[Any]:
+    """List the columns by position as Series of the caller's library, or 1-dimensional arrays.
+
+    Example:
+        >>> native_columns(np.array([[1.0, 2.0]]))
+        [array([1.]), array([2.])]
+    """
+    if isinstance(frame, np.ndarray):
+        return list(frame.T)
+    if isinstance(frame, pd.DataFrame):
+        return [frame.iloc[:, j] for j in range(frame.shape[1])]
+    return list(frame.get_columns())
+
+
+def read(column: Any, name: str) -> Reading:
+    """Read one column.
+
+    Args:
+        column: pandas or polars Series, or 1-dimensional numeric array.
+        name: its name, for messages.
+
+    Returns:
+        The column's cells. Missing are None, NaN, pd.NA, NaT and polars' null.
+
+    Raises:
+        TypeError: the dtype is not a number, boolean, string or category. A column without
+            a single observed cell may have any dtype.
+
+    Example:
+        >>> read(pd.Series(["b", None, "a"]), "grade").as_levels()
+        (array([ 1, -1,  0]), ('a', 'b'))
+    """
+    if isinstance(column, np.ndarray):
+        empty = pd.Series(column[:0])
+        return _read_numbers(column, name, dtype=nw.from_native(empty, series_only=True).dtype)
+    dtype = nw.from_native(column, series_only=True).dtype
+    observed = observed_cells(column)
+    if not observed.any():
+        return Reading(name, _printable(column.dtype), observed)
+    if isinstance(getattr(column, "dtype", None), pd.SparseDtype) or dtype == nw.Decimal:
+        raise _unsupported(name, column.dtype)
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return _read_numbers(column, name, dtype=dtype)
+    if isinstance(column, pd.Series) and isinstance(column.dtype, pd.CategoricalDtype):
+        labels = tuple(_scalar(v) for v in column.cat.categories)
+        codes = column.cat.codes.to_numpy().astype(np.intp)
+        return Reading(name, "category", observed, codes=codes, labels=labels, declared=True)
+    if dtype in (nw.Categorical, nw.Enum) and not isinstance(column, pd.Series):
+        return _read_polars_categories(column, name, observed)
+    if dtype in (nw.String, nw.Object) and (isinstance(column, pd.Series) or dtype == nw.String):
+        return _read_text(column, name, observed)
+    raise _unsupported(name, column.dtype)
+
+
+def observed_cells(column: Any) -> NDArray[np.bool_]:
+    """Tell, for each of the (N,) cells of a column of any dtype, whether it holds a value.
+
+    Example:
+        >>> observed_cells(pd.Series([1.0, None]))
+        array([ True, False])
+    """
+    if isinstance(column, np.ndarray):
+        return ~np.isnan(column.astype(np.float64, copy=False))
+    if isinstance(column, pd.Series):
+        observed = column.notna().to_numpy(dtype=bool)
+    else:
+        observed = column.is_not_null().to_numpy()
+        if column.dtype.is_float():
+            observed = observed & ~column.is_nan().fill_null(value=False).to_numpy()
+    return observed
+
+
+def complete(frame: Any, fills: Mapping[int, Fill]) -> Any:
+    """Write values into cells of a copy of the table.
+
+    Args:
+        frame: pandas or polars DataFrame or (N, D) array.
+        fills: for each position of a column, the cells to write.
+
+    Returns:
+        A table of the same type: index, names, order, dtypes and all other cells unchanged.
+        An array comes back as floats. Integer columns get rounded values within the range of
+        their dtype; categories that the levels need are added at the end; a column without any
+        observed cell, of a dtype that cannot hold the values, takes the dtype of the values.
+
+    Example:
+        >>> fill = Fill(np.array([1]), np.array([7.0]))
+        >>> complete(pd.DataFrame({"a": [1.0, None]}), {0: fill})["a"].tolist()
+        [1.0, 7.0]
+    """
+    if isinstance(frame, np.ndarray):
+        floating = frame.dtype if frame.dtype.kind == "f" else np.dtype(np.float64)
+        array = frame.astype(floating, copy=True)
+        for j, fill in fills.items():
+            array[fill.rows, j] = fill.values.astype(np.float64)
+        return array
+    columns = native_columns(frame)
+    if isinstance(frame, pd.DataFrame):
+        out = frame.copy()
+        for j, fill in fills.items():
+            out.isetitem(j, _complete_pandas(columns[j], fill))
+        return out
+    return frame.with_columns([_complete_polars(columns[j], f) for j, f in fills.items()])
+
+
+def _as_array(array: np.ndarray) -> np.ndarray:
+    """Check a numpy array; objects become floats."""
+    if array.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {array.ndim}D array instead (shape={array.shape}). "
+            "Reshape your data: one row per record, one column per variable."
+        )
+    if array.dtype.kind == "c":
+        raise ValueError("Complex data not supported: give real and imaginary parts as columns.")
+    if array.dtype.kind in "biuf":
+        return array
+    if array.dtype.kind not in "OUS":
+        raise TypeError(f"got an array of dtype {array.dtype}, expected numbers.")
+    try:
+        if array.dtype.kind == "O":
+            return np.where(pd.isna(array), np.nan, array).astype(np.float64)
+        problem = f"its dtype is {array.dtype}"
+    except ValueError as error:
+        problem = str(error)
+    raise ValueError(
+        f"got an array that holds other things than numbers ({problem}): put columns of "
+        "different kinds into a pandas or polars DataFrame."
+    )
+
+
+def _read_numbers(column: Any, name: str, *, dtype: Any) -> Reading:
+    if isinstance(column, np.ndarray):
+        numbers = column.astype(np.float64)
+    elif isinstance(column, pd.Series):
+        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        numbers = column.cast(_polars().Float64).to_numpy()
+    observed = ~np.isnan(numbers)
+    return Reading(
+        name,
+        _printable(column.dtype),
+        observed,
+        numbers=np.where(observed, numbers, 0.0),
+        whole=dtype.is_integer(),
+        boolean=dtype == nw.Boolean,
+    )
+
+
+def _read_text(column: Any, name: str, observed: NDArray[np.bool_]) -> Reading:
+    values = column if isinstance(column, pd.Series) else column.to_numpy()
+    if isinstance(column, pd.Series) and column.dtype == object:
+        sort = pd.api.types.infer_dtype(column, skipna=True)
+        if sort not in _TEXTS:
+            raise _unsupported(name, f"object holding {sort} values")
+    try:
+        codes, found = pd.factorize(values)
+    except TypeError as error:
+        raise _unsupported(name, "object holding unhashable values") from error
+    strange = {type(v).__name__ for v in found if not isinstance(v, _PLAIN)}
+    if strange:
+        raise _unsupported(name, f"object holding {', '.join(sorted(strange))} values")
+    labels = tuple(_scalar(v) for v in found)
+    dtype = _printable(column.dtype)
+    return Reading(name, dtype, observed, codes=codes, labels=labels, text=True)
+
+
+def _read_polars_categories(column: Any, name: str, observed: NDArray[np.bool_]) -> Reading:
+    polars = _polars()
+    codes, found = pd.factorize(column.cast(polars.String).to_numpy())
+    labels = tuple(str(v) for v in found)
+    enum = isinstance(column.dtype, polars.Enum)
+    if enum:
+        declared = column.dtype.categories.to_list()
+        position = {level: i for i, level in enumerate(declared)}
+        codes = np.array([*(position[v] for v in labels), -1], dtype=np.intp)[codes]
+        labels = tuple(declared)
+    dtype = _printable(column.dtype)
+    return Reading(name, dtype, observed, codes=codes, labels=labels, declared=enum)
+
+
+def _complete_pandas(column: pd.Series, fill: Fill) -> Any:
+    """Give the array of a pandas column with some cells replaced."""
+    dtype = column.dtype
+    numeric = pd.api.types.is_numeric_dtype(dtype) and not isinstance(dtype, pd.SparseDtype)
+    category = isinstance(dtype, pd.CategoricalDtype)
+    text = pd.api.types.is_object_dtype(dtype) or "string" in str(dtype)
+    if len(fill.rows) == len(column) and not _holds(fill.values, numeric, category or text, dtype):
+        return pd.Series(fill.values.tolist(), index=column.index).array
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _complete_categorical(column, fill)
+    array: Any = column.to_numpy(copy=True) if isinstance(dtype, np.dtype) else column.array.copy()
+    array[fill.rows] = _numbers_for(fill.values, str(dtype)) if numeric else fill.values
+    # Without the dtype pandas 3 would take objects that are all strings for its string dtype.
+    return pd.Series(array, index=column.index, dtype=dtype)
+
+
+def _complete_categorical(column: pd.Series, fill: Fill) -> pd.Categorical:
+    position = {_scalar(v): i for i, v in enumerate(column.cat.categories)}
+    new = [v for v in dict.fromkeys(fill.values.tolist()) if v not in position]
+    widened = column.cat.add_categories(new) if new else column
+    position.update({v: len(position) + i for i, v in enumerate(new)})
+    codes = widened.cat.codes.to_numpy().astype(np.int64)
+    found, uniques = pd.factorize(fill.values)
+    codes[fill.rows] = np.array([position[v] for v in uniques], dtype=np.int64)[found]
+    dtype: Any = widened.dtype
+    return pd.Categorical.from_codes(codes, dtype=dtype)
+
+
+def _complete_polars(column: Any, fill: Fill) -> Any:
+    """Give a polars column with some cells replaced."""
+    polars = _polars()
+    dtype = column.dtype
+    numeric = dtype.is_numeric() or dtype == polars.Boolean
+    text = dtype in (polars.String, polars.Categorical, polars.Enum)
+    if len(fill.rows) == len(column) and not _holds(fill.values, numeric, text, dtype):
+        return polars.Series(column.name, fill.values.tolist())
+    if numeric:
+        new = polars.Series(_numbers_for(fill.values, str(dtype)))
+    else:
+        new = polars.Series(fill.values.tolist(), dtype=polars.String)
+    if isinstance(dtype, polars.Enum):
+        dtype = polars.Enum(
+            list(dict.fromkeys([*dtype.categories, *new.unique(maintain_order=True)]))
+        )
+    source = np.zeros(len(column), dtype=np.int64)
+    source[fill.rows] = np.arange(len(fill.rows))
+    observed = np.ones(len(column), dtype=bool)
+    observed[fill.rows] = False
+    return column.cast(dtype).zip_with(polars.Series(observed), new.cast(dtype).gather(source))
+
+
+def _holds(values: np.ndarray, numeric: bool, text: bool, dtype: Any) -> bool:
+    """Tell whether a column of this sort can hold these values."""
+    strings = values.dtype == object and isinstance(values[0], str)
+    logical = values.dtype == object and isinstance(values[0], bool)
+    if numeric and "bool" in str(dtype).lower():
+        return logical
+    return text if strings else numeric
+
+
+def _numbers_for(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Convert numbers to what a column of this dtype accepts."""
+    numbers = values.astype(np.float64)
+    if "bool" in dtype.lower():
+        return numbers >= 0.5
+    match = re.search(r"u?int(8|16|32|64)", dtype.lower())
+    if not match:
+        return numbers
+    limits = np.iinfo(match.group())
+    low, high = float(limits.min), float(limits.max)
+    if high > limits.max:
+        high = np.nextafter(high, 0.0)
+    return np.clip(np.rint(numbers), low, high).astype(match.group())
+
+
+def _scalar(value: Any) -> Scalar:
+    """Give a level as a plain Python scalar; what has none (an interval) as its text."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value)
+    return str(value)
+
+
+def _sorted(labels: list[Scalar]) -> list[Scalar]:
+    """Sort levels: numbers (booleans among them) before strings."""
+    return sorted(labels, key=lambda v: (isinstance(v, str), v))
+
+
+def _printable(dtype: Any) -> str:
+    return "Enum" if str(dtype).startswith("Enum(") else str(dtype)
+
+
+def _unsupported(name: str, dtype: Any) -> TypeError:
+    return TypeError(
+        f"column {name!r} has dtype {_printable(dtype)}, expected numbers, booleans, strings or "
+        f"categories: convert it, or leave it out of the model with kinds={{{name!r}: 'ignore'}}."
+    )
+
+
+def _polars() -> Any:
+    """Import polars only where the caller already uses it."""
+    import polars
+
+    return polars

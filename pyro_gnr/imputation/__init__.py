@@ -1,0 +1,1 @@
+"""Imputation: the scikit-learn estimator and the M completed tables."""

@@ -1,0 +1,174 @@
+"""A fitted model at work on encoded tables: points, draws, quantiles and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyro_gnr.data.table import Schema, Table
+from pyro_gnr.imputation.mixtures import Mixture
+from pyro_gnr.inference.posterior import (
+    Posterior,
+    effective_sample_size,
+    infer,
+    pareto_k,
+    resample,
+)
+from pyro_gnr.inference.progress import progress
+from pyro_gnr.inference.randomness import keyed_uniforms
+from pyro_gnr.model.gnr import GNR
+from pyro_gnr.model.guide import Guide
+from pyro_gnr.model.likelihoods import Columnwise
+from pyro_gnr.model.transport import transport
+
+__all__ = ["Draws", "FittedModel"]
+
+# Numbers in the largest tensor (K, rows, H) of a batch: bounds memory, fits a core's cache.
+BATCH_NUMBERS = 2**23
+
+
+class Draws(NamedTuple):
+    """Imputations of a table's missing cells.
+
+    Attributes:
+        values: (M, n_missing) encoded values, cells in the order of `Table.missing`.
+        ess: (N,) effective sample size of each row's particles; NaN for complete rows.
+        pareto_k: (N,) Pareto k of each row's weights; NaN for complete rows.
+    """
+
+    values: NDArray[np.float64]
+    ess: NDArray[np.float64]
+    pareto_k: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """Model, guide and schema after training; never changed, shared by what was imputed with it.
+
+    Attributes:
+        schema: of the training table.
+        model: in evaluation mode, on `device`.
+        guide: likewise.
+        particles: K of the importance posterior.
+        seed: of all row-keyed draws.
+        device: where the networks are.
+        show_progress: whether long work shows a bar on a terminal.
+    """
+
+    schema: Schema
+    model: GNR
+    guide: Guide
+    particles: int
+    seed: int
+    device: torch.device
+    show_progress: bool = False
+
+    def with_seed(self, seed: int) -> FittedModel:
+        """Give the same model with other row-keyed draws."""
+        return replace(self, seed=seed)
+
+    def tensors(self, table: Table) -> tuple[Tensor, Tensor, Tensor]:
+        """Give x, observed and visible of a table, each (N, D), on the model's device."""
+        x = torch.from_numpy(table.values).to(self.device, torch.get_default_dtype())
+        observed = torch.from_numpy(table.observed).to(self.device)
+        return x, observed, torch.from_numpy(table.visible).to(self.device)
+
+    def point(self, table: Table) -> NDArray[np.float64]:
+        """Give the posterior mean (mode of level columns) of each missing cell, encoded."""
+        found = np.zeros(table.values.shape)
+        for rows, _, posterior in self._posteriors(table, _incomplete(table)):
+            found[rows] = _mixture(posterior).point().cpu().numpy()
+        return found[table.missing]
+
+    def draw(self, table: Table, m: int) -> Draws:
+        """Draw M imputations; in a row all cells of one draw come from one particle."""
+        n_rows, n_columns = table.values.shape
+        values = np.empty((m, len(table.missing[0])))
+        ess, k = np.full(n_rows, np.nan), np.full(n_rows, np.nan)
+        # Missing cells are sorted by row, so a batch of rows is a run of cells.
+        starts = np.searchsorted(table.missing[0], np.arange(n_rows + 1))
+        for rows, keys, posterior in self._posteriors(table, _incomplete(table)):
+            ess[rows] = effective_sample_size(posterior.log_weights).cpu().numpy()
+            k[rows] = pareto_k(posterior.log_weights).cpu().numpy()
+            x = self._draw_rows(posterior, keys, m).cpu().numpy()
+            cells = slice(starts[rows[0]], starts[rows[-1] + 1])
+            where = np.searchsorted(rows, table.missing[0][cells])
+            values[:, cells] = x[:, where, table.missing[1][cells]]
+        return Draws(values, ess, k)
+
+    def _draw_rows(self, posterior: Posterior, keys: Tensor, m: int) -> Tensor:
+        chosen = resample(posterior.log_weights, m, keys=keys, seed=self.seed)
+        u = posterior.latents["u"]
+        picked = u.gather(0, chosen.unsqueeze(-1).expand(-1, -1, u.shape[-1]))
+        with torch.no_grad():
+            columns = self.model.x_given_u(picked)
+        uniforms = keyed_uniforms(
+            keys, tuple(columns.batch_shape), seed=self.seed, site="x_missing", row_dim=1
+        )
+        return transport(columns, uniforms)
+
+    def quantiles(self, table: Table, probabilities: Tensor) -> NDArray[np.float64]:
+        """Give quantiles (Q, n_missing) of each cell's weighted mixture, encoded.
+
+        Those of level columns are NaN; see `level_probabilities`.
+        """
+        found = np.full((len(probabilities), *table.values.shape), np.nan)
+        for rows, _, posterior in self._posteriors(table, _incomplete(table)):
+            found[:, rows] = _mixture(posterior).quantiles(probabilities).cpu().numpy()
+        return found[:, *table.missing]
+
+    def level_probabilities(self, table: Table) -> NDArray[np.float64]:
+        """Give P(level) of each missing cell, (n_missing, most levels); NaN for numbers."""
+        most = max((len(c.levels or ()) for c in self.schema.modelled), default=0)
+        found = np.full((*table.values.shape, most), np.nan)
+        for rows, _, posterior in self._posteriors(table, _incomplete(table)):
+            found[rows] = _mixture(posterior).level_probabilities(most).cpu().numpy()
+        return found[table.missing]
+
+    def row_bounds(self, table: Table) -> NDArray[np.float64]:
+        """Give the importance-weighted bound on log p(x_o, m) of every row, (N,)."""
+        found = np.empty(len(table.values))
+        for rows, _, posterior in self._posteriors(table, np.arange(len(table.values))):
+            found[rows] = posterior.log_evidence.cpu().numpy()
+        return found
+
+    def _posteriors(
+        self, table: Table, rows: NDArray[np.intp]
+    ) -> Iterator[tuple[NDArray[np.intp], Tensor, Posterior]]:
+        """Infer some rows batch by batch: row numbers, keys, posterior."""
+        # The model itself, whatever weight the holes had in training.
+        model = self.model.at_mask_weight(1.0)
+        keys = torch.from_numpy(table.keys.view(np.int64)).to(self.device)
+        data = self.tensors(table)
+        width = max(self.model.u_given_z.out_dim, 3 * len(self.schema.modelled))
+        size = max(1, BATCH_NUMBERS // (self.particles * width))
+        batches = [rows[i : i + size] for i in range(0, len(rows), size)]
+        with progress(len(batches), "imputing", show=self.show_progress) as advance:
+            for batch in batches:
+                at = torch.from_numpy(batch).to(self.device)
+                posterior = infer(
+                    model,
+                    self.guide,
+                    *(d[at] for d in data),
+                    particles=self.particles,
+                    keys=keys[at],
+                    seed=self.seed,
+                )
+                yield batch, keys[at], posterior
+                advance("")
+
+
+def _incomplete(table: Table) -> NDArray[np.intp]:
+    return np.flatnonzero(~table.observed.all(1))
+
+
+def _mixture(posterior: Posterior) -> Mixture:
+    columns = posterior.conditionals["x"]
+    assert isinstance(columns, Columnwise)  # what GNR's x site is made of
+    return Mixture(posterior.weights, columns)

@@ -1,0 +1,360 @@
+"""GNR as a scikit-learn transformer that also gives multiple imputations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import narwhals.stable.v1 as nw
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+
+from pyro_gnr.data.table import Schema, Table
+from pyro_gnr.imputation.fitted import FittedModel
+from pyro_gnr.imputation.multiple import MultipleImputation
+from pyro_gnr.imputation.settings import (
+    Settings,
+    check_settings,
+    is_whole,
+    latent_dim_for,
+    resolve_device,
+)
+from pyro_gnr.inference.training import (
+    Data,
+    Fit,
+    HeldOutCells,
+    HeldOutRows,
+    Progress,
+    TrainingPlan,
+    Validation,
+    local_seed,
+    train,
+)
+from pyro_gnr.model.assemble import assemble, start
+
+__all__ = ["GNRImputer"]
+
+# Held-out bounds are means over at most this many rows: more cost time and change little.
+LARGEST_VALIDATION = 1000
+# Fewer rows than this are all trained on: a bound on two or three rows says nothing.
+FEWEST_ROWS_TO_SPLIT = 30
+
+
+class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    r"""Multiple imputation by GNR, a deep generative model of a table and of its holes.
+
+    The model is z ~ p(z), u = f(z), x_j ~ p(x_j|u), m_j ~ p(m_j|u), m = 1 where a cell is
+    observed; it is fitted by maximising the importance-weighted bound on log p(x_o, m). Whether
+    holes depend on what is missing no data can tell: the `mechanism` is an assumption. See
+    `pyro_gnr.model.mechanisms` for when each is right and how it fails.
+
+    Args:
+        mechanism: template of p(m|u): "conjunction" (GNR: holes share the latent with the
+            values), "ignorable" (missing at random), or a `Mechanism` class,
+            `functools.partial` or unbuilt instance.
+        prior: template of p(z), likewise.
+        likelihoods: templates of p(x_j|u) by column name, likewise; others go by kind.
+        kinds: "continuous", "binary", "categorical" or "ignore" by column name; others go by
+            dtype and values (see `Schema.learn`).
+        latent_dim: L, the numbers in z; None takes one less than the features, at most 16.
+        hidden: units in the hidden layers of decoder and encoder; 0 makes both linear.
+        fusion: "deterministic" u = f(z); or random u, "replayed" or "amortised" by the guide.
+        particles: K of the training bound.
+        renyi_order: order of the training bound; 0 is IWAE.
+        mask_weight: exponent >= 0 of p(m|u) in training; imputation always uses 1.
+        max_steps: gradient steps at most.
+        batch_size: rows a step.
+        learning_rate: of Adam at the start; it falls to 0 along a cosine.
+        validation: what is held out to stop early: "rows", "cells", or None for nothing.
+        validation_fraction: share of rows or observed cells held out, in (0, 1).
+        patience: evaluations (100 steps apart) without progress before training stops.
+        imputation_particles: K of the importance posterior that imputes.
+        row_key: name of a column that identifies rows; None: index label and content do.
+        random_state: seed; the same seed and row give the same draws in any batch or order.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", ...
+        verbose: whether long work shows a progress bar on a terminal.
+        callback: called with a `Progress` after every evaluation in training.
+
+    Attributes:
+        schema_: columns, kinds and scales of the training table.
+        history_: DataFrame of training: step, loss, validation (held-out bound, a mean a row).
+        n_steps_: step whose weights were kept.
+        seed_: seed of the row-keyed draws.
+        n_features_in_: columns of the training table.
+        feature_names_in_: their names, where they are strings.
+
+    Source: Chen, Xu, Wang & Yang, CIKM 2023 (arXiv 2308.08158).
+
+    Example:
+        >>> import pandas as pd
+        >>> from pyro_gnr import GNRImputer
+        >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 10, "b": [2.0, 4.1, 6.2, None] * 10})
+        >>> imputer = GNRImputer(max_steps=10, random_state=0).fit(X)
+        >>> imputer.transform(X).shape
+        (40, 2)
+        >>> [table["a"].isna().sum().item() for table in imputer.impute(X, m=2)]
+        [0, 0]
+    """
+
+    def __init__(
+        self,
+        *,
+        mechanism: object = "conjunction",
+        prior: object = "standard_normal",
+        likelihoods: Mapping[str, object] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        latent_dim: int | None = None,
+        hidden: int = 128,
+        fusion: str = "deterministic",
+        particles: int = 20,
+        renyi_order: float = 0.0,
+        mask_weight: float = 1.0,
+        max_steps: int = 1500,
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        validation: str | None = "rows",
+        validation_fraction: float = 0.1,
+        patience: int = 5,
+        imputation_particles: int = 1000,
+        row_key: str | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        verbose: bool = True,
+        callback: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.mechanism = mechanism
+        self.prior = prior
+        self.likelihoods = likelihoods
+        self.kinds = kinds
+        self.latent_dim = latent_dim
+        self.hidden = hidden
+        self.fusion = fusion
+        self.particles = particles
+        self.renyi_order = renyi_order
+        self.mask_weight = mask_weight
+        self.max_steps = max_steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation = validation
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.imputation_particles = imputation_particles
+        self.row_key = row_key
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+        self.callback = callback
+
+    def fit(self, X: Any, y: object = None) -> Self:
+        """Fit model and guide to a table with holes.
+
+        Args:
+            X: pandas or polars DataFrame, or (N, D) array of numbers with NaN for holes.
+            y: ignored.
+
+        Returns:
+            The imputer itself.
+
+        Raises:
+            ValueError: an argument or the table cannot be used; names the column.
+            TypeError: X or a column is of a type that cannot be modelled.
+            FloatingPointError: training diverged; says at which step and what to try.
+        """
+        settings = check_settings(self)
+        device = resolve_device(self.device)
+        X = self._validated(X, reset=True)
+        schema = Schema.learn(X, self.kinds)
+        table = schema.encode(X, row_key=self.row_key)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        settings = settings.sized(latent_dim_for(schema, self.latent_dim), len(table.keys))
+        with local_seed(seed, device):
+            model, guide = assemble(schema.modelled, **settings.assembly())
+        model, guide = model.to(device), guide.to(device)
+        fitted = FittedModel(
+            schema,
+            model,
+            guide,
+            particles=self.imputation_particles,
+            seed=seed,
+            device=device,
+            show_progress=self.verbose,
+        )
+        fit = self._train(fitted, table)
+        self._keep(fitted, settings, fit)
+        return self
+
+    def _train(self, fitted: FittedModel, table: Table) -> Fit:
+        rng = np.random.default_rng(fitted.seed)
+        data, validation = self._held_out(fitted, table, rng)
+        generator = torch.Generator().manual_seed(fitted.seed)
+        x, _, visible = data
+        start(fitted.model, fitted.guide, x, visible, generator=generator)
+        plan = TrainingPlan(
+            particles=self.particles,
+            renyi_order=self.renyi_order,
+            max_steps=self.max_steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+        )
+        return train(
+            fitted.model,
+            fitted.guide,
+            data,
+            plan=plan,
+            seed=fitted.seed,
+            validation=validation,
+            callback=self.callback,
+            progress_bar=self.verbose,
+        )
+
+    def _held_out(
+        self, fitted: FittedModel, table: Table, rng: np.random.Generator
+    ) -> tuple[Data, Validation | None]:
+        """Split the table into what is trained on and what is held out."""
+        data = fitted.tensors(table)
+        n_rows = len(table.keys)
+        if self.validation is None or n_rows < FEWEST_ROWS_TO_SPLIT:
+            return data, None
+        shuffled = torch.from_numpy(rng.permutation(n_rows)).to(fitted.device)
+        if self.validation == "cells":
+            hidden = fitted.tensors(table.hide(self.validation_fraction, rng))
+            some = shuffled[:LARGEST_VALIDATION]
+            shown, lost = (tuple(d[some] for d in side) for side in (data, hidden))
+            return hidden, HeldOutCells(shown, lost, seed=fitted.seed)
+        n_held = max(1, min(LARGEST_VALIDATION, round(self.validation_fraction * n_rows)))
+        held, kept = shuffled[:n_held], shuffled[n_held:]
+        validation = HeldOutRows(tuple(d[held] for d in data), seed=fitted.seed)
+        return tuple(d[kept] for d in data), validation
+
+    def _keep(self, fitted: FittedModel, settings: Settings, fit: Fit) -> None:
+        self._fitted = fitted
+        self._settings = settings
+        self.schema_ = fitted.schema
+        self.seed_ = fitted.seed
+        self.n_steps_ = fit.best_step
+        self.history_ = pd.DataFrame(fit.history, columns=list(Progress._fields))
+
+    def transform(self, X: Any) -> Any:
+        """Complete a table by the posterior mean (numbers) or mode (levels) of each hole.
+
+        One completed table is for prediction; for inference draw several with `impute`.
+
+        Args:
+            X: table with the columns of the training table; new rows need no refit.
+
+        Returns:
+            A table of the caller's type.
+
+        Raises:
+            ValueError: the columns differ from the training table's, or a level is new.
+        """
+        table = self._encoded(X)
+        return table.fill(self._fitted.point(table))
+
+    def impute(self, X: Any, m: int = 20, *, seed: int | None = None) -> MultipleImputation:
+        """Draw M completed tables.
+
+        Args:
+            X: as for `transform`.
+            m: M >= 1.
+            seed: of the draws; None is the seed of the fit.
+
+        Returns:
+            The completed tables, with intervals and diagnostics.
+
+        Raises:
+            ValueError: m is no positive whole number; else as `transform`.
+        """
+        if not is_whole(m, least=1):
+            raise ValueError(f"got m={m!r}, expected a whole number of tables >= 1.")
+        table = self._encoded(X)
+        fitted = self._fitted if seed is None else self._fitted.with_seed(seed)
+        return MultipleImputation(table, fitted.draw(table, int(m)), fitted)
+
+    def score(self, X: Any, y: object = None) -> float:
+        """Give the mean over rows of the bound on log p(x_o, m), in nats; larger is better.
+
+        Compare mechanisms by it only on held-out rows, and know that observed data cannot
+        decide among them. Values are standardised: other tables' scores are not comparable.
+
+        Args:
+            X: as for `transform`.
+            y: ignored.
+        """
+        return float(self._fitted_bounds(X).mean())
+
+    def _fitted_bounds(self, X: Any) -> np.ndarray:
+        table = self._encoded(X)
+        return self._fitted.row_bounds(table)
+
+    def save(self, directory: str | Path, *, overwrite: bool = False) -> None:
+        """Save the fitted imputer as a directory of safetensors and JSON; never a pickle.
+
+        Args:
+            directory: to be made; it appears whole or not at all.
+            overwrite: whether to replace a model saved there before.
+
+        Raises:
+            FileExistsError: there is something already, and `overwrite` is False.
+            TypeError: a hyperparameter of a part cannot be written as JSON.
+        """
+        from pyro_gnr.imputation.storage import save
+
+        check_is_fitted(self)
+        save(self, Path(directory), overwrite=overwrite)
+
+    @classmethod
+    def load(
+        cls,
+        directory: str | Path,
+        *,
+        components: Mapping[str, type[torch.nn.Module]] | None = None,
+        device: str = "auto",
+    ) -> GNRImputer:
+        """Load what `save` wrote; runs no code from it.
+
+        Args:
+            directory: of the saved model.
+            components: classes of your own that the model uses, by class name.
+            device: as in the constructor.
+
+        Returns:
+            A fitted imputer that gives the same draws.
+
+        Raises:
+            FileNotFoundError: there is no saved model.
+            ValueError: it is damaged, of another program, or needs classes not given.
+        """
+        from pyro_gnr.imputation.storage import load
+
+        return load(cls, Path(directory), components or {}, device=device)
+
+    def _encoded(self, X: Any) -> Table:
+        check_is_fitted(self)
+        X = self._validated(X, reset=False)
+        return self.schema_.encode(X, row_key=self.row_key)
+
+    def _validated(self, X: Any, *, reset: bool) -> Any:
+        """Check what scikit-learn checks; data frames stay as they are, lists become arrays."""
+        if nw.dependencies.is_into_dataframe(X):
+            validate_data(self, X, skip_check_array=True, reset=reset)
+            return X
+        return validate_data(
+            self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan", copy=False
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags

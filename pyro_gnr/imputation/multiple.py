@@ -1,0 +1,222 @@
+"""The M completed tables, stored as one table and the imputed cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from pyro_gnr.data.table import Column, Table
+from pyro_gnr.imputation.fitted import Draws, FittedModel
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["MultipleImputation"]
+
+# Above this Pareto k importance weights say too little about their own error.
+RELIABLE_K = 0.7
+
+
+class MultipleImputation:
+    """M completed tables: iterate over them, or ask for intervals and diagnostics.
+
+    The table is kept once and only the imputed cells M times; completed tables are made when
+    asked for, in the caller's own type. One member was fitted, so the draws carry residual and
+    latent uncertainty, but not that of the parameters: intervals of estimates pooled from them
+    are somewhat too narrow.
+
+    Made by `GNRImputer.impute`.
+
+    Args:
+        table: the encoded table.
+        draws: imputations of its missing cells and the diagnostics of its rows.
+        fitted: the model that drew them.
+
+    Example:
+        >>> from pyro_gnr import GNRImputer
+        >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 10, "b": ["x", "y", "y", None] * 10})
+        >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=3)
+        >>> len(imputation), imputation.diagnostics["n_imputed"].sum().item()
+        (3, 20)
+        >>> [completed["a"].isna().sum().item() for completed in imputation]
+        [0, 0, 0]
+        >>> imputation.interval(0.9).columns.tolist()
+        ['.id', 'column', 'lower', 'upper', 'levels', 'probability']
+    """
+
+    def __init__(self, table: Table, draws: Draws, fitted: FittedModel) -> None:
+        self.table = table
+        self.draws = draws
+        self.fitted = fitted
+
+    @property
+    def m(self) -> int:
+        """Number of completed tables."""
+        return len(self.draws.values)
+
+    def __len__(self) -> int:
+        return self.m
+
+    def __getitem__(self, i: int) -> Any:
+        """Give the i-th completed table, 0 <= i < M (or from the end), in the caller's type."""
+        return self.table.fill(self.draws.values[i])
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(self.m))
+
+    def __repr__(self) -> str:
+        unreliable = int((self.draws.pareto_k > RELIABLE_K).sum())
+        rows, _ = self.table.missing
+        return (
+            f"MultipleImputation(m={self.m}, rows={len(self.table.keys)}, imputed cells="
+            f"{len(rows)} in {len(np.unique(rows))} rows, rows with Pareto k > {RELIABLE_K}: "
+            f"{unreliable})"
+        )
+
+    @cached_property
+    def ids(self) -> pd.Index:
+        """Names of the rows, (N,): index labels of a pandas table where unique, else 1, ..., N."""
+        labels = self.table.index_labels()
+        plain = isinstance(self.table.frame, pd.DataFrame) and labels.is_unique
+        if plain and not isinstance(labels, pd.MultiIndex):
+            return labels
+        return pd.RangeIndex(1, len(labels) + 1)
+
+    def to_long(self) -> Any:
+        """Stack the original table and the M completed ones, as R's mice does.
+
+        Returns:
+            Table of the caller's library (pandas for an array) with (M + 1) N rows: `.imp` (0 the
+            table with its holes, then 1, ..., M), `.id` (see `ids`), then the table's columns.
+
+        Raises:
+            ValueError: the table has a column `.imp` or `.id` already.
+        """
+        taken = {".imp", ".id"} & {c.name for c in self.table.schema.columns}
+        if taken:
+            raise ValueError(f"the table has columns {sorted(taken)} already: rename them first.")
+        frames = [self.table.frame, *self]
+        if not isinstance(self.table.frame, (pd.DataFrame, np.ndarray)):
+            return _long_polars(frames, self.ids)
+        names = [c.name for c in self.table.schema.columns]
+        return _long_pandas([_named(frame, names) for frame in frames], self.ids)
+
+    def interval(self, level: float = 0.9) -> pd.DataFrame:
+        """Give a central credible interval of every imputed cell.
+
+        Bounds are quantiles of the cell's predictive mixture over all weighted particles, found
+        by inference on the same row-keyed draws, not of the M imputations. A cell with levels
+        has no order to cut: it gets the smallest set of levels with at least this probability.
+
+        Args:
+            level: probability, in (0, 1).
+
+        Returns:
+            One row a missing cell: `.id`, `column`, `lower` and `upper` (numbers, in the
+            caller's units), `levels` (a tuple) and their `probability` (level columns).
+
+        Raises:
+            ValueError: `level` is not in (0, 1).
+        """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"got level={level}, expected a probability in (0, 1), such as 0.9.")
+        rows, cols = self.table.missing
+        columns = self.table.schema.modelled
+        tails = torch.tensor([(1 - level) / 2, (1 + level) / 2])
+        bounds = self.table.decode(cols, self.fitted.quantiles(self.table, tails))
+        probabilities = self.fitted.level_probabilities(self.table)
+        sets = [
+            _smallest_set(columns[j], p, level) for j, p in zip(cols, probabilities, strict=True)
+        ]
+        names = np.array([c.name for c in columns], dtype=object)
+        return pd.DataFrame(
+            {
+                ".id": self.ids[rows],
+                "column": names[cols],
+                "lower": bounds[0],
+                "upper": bounds[1],
+                "levels": [s[0] for s in sets],
+                "probability": [s[1] for s in sets],
+            }
+        )
+
+    @cached_property
+    def diagnostics(self) -> pd.DataFrame:
+        """How far to trust each row's imputations; index as of the caller's table.
+
+        Columns: `ess`, the effective number of particles (of the imputer's
+        `imputation_particles`); `pareto_k`, above 0.7 unreliable; `n_imputed`, missing cells.
+        Rows without missing cells have NaN in the first two: nothing was weighed for them.
+        """
+        return pd.DataFrame(
+            {
+                "ess": self.draws.ess,
+                "pareto_k": self.draws.pareto_k,
+                "n_imputed": (~self.table.observed).sum(1),
+            },
+            index=self.table.index_labels(),
+        )
+
+    def decoded(self, column: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Give the imputations of one column in the caller's units (level codes for levels).
+
+        Args:
+            column: name of a modelled column.
+
+        Returns:
+            Rows (n,) of its missing cells and their imputations (M, n).
+        """
+        j = [c.name for c in self.table.schema.modelled].index(column)
+        rows, cols = self.table.missing
+        mine = cols == j
+        return rows[mine], self.table.decode(cols[mine], self.draws.values[:, mine])
+
+    def to_datatree(self) -> xarray.DataTree:
+        """Give observed data, mask, imputations and row bounds as an ArviZ `DataTree`."""
+        from pyro_gnr.criticism.datatree import to_datatree
+
+        return to_datatree(self)
+
+
+def _smallest_set(
+    column: Column, probabilities: NDArray[np.float64], level: float
+) -> tuple[tuple[Any, ...] | None, float]:
+    """Most probable levels that together reach `level`; None for a column of numbers."""
+    if column.levels is None:
+        return None, float("nan")
+    order = np.argsort(-probabilities[: len(column.levels)], kind="stable")
+    total = probabilities[order].cumsum()
+    # Probabilities add up to 1 but for rounding: the last level always suffices.
+    n = min(int(np.searchsorted(total, level)) + 1, len(order))
+    return tuple(column.levels[i] for i in order[:n]), float(min(total[n - 1], 1.0))
+
+
+def _named(frame: Any, names: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(frame, columns=names) if isinstance(frame, np.ndarray) else frame
+
+
+def _long_pandas(frames: list[pd.DataFrame], ids: pd.Index) -> pd.DataFrame:
+    n_rows = len(ids)
+    long = pd.concat(frames, ignore_index=True)
+    long.insert(0, ".imp", np.repeat(np.arange(len(frames)), n_rows))
+    long.insert(1, ".id", ids.append([ids] * (len(frames) - 1)))
+    return long
+
+
+def _long_polars(frames: list[Any], ids: pd.Index) -> Any:
+    import polars as pl
+
+    n_rows = len(ids)
+    keys = pl.DataFrame(
+        {
+            ".imp": np.repeat(np.arange(len(frames)), n_rows),
+            ".id": np.tile(ids.to_numpy(), len(frames)),
+        }
+    )
+    return pl.concat([keys, pl.concat(frames)], how="horizontal")

@@ -1,0 +1,157 @@
+"""The imputer's arguments, checked before any work, and the sizes that the table adds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pyro_gnr.data.table import Schema
+from pyro_gnr.model.assemble import FUSIONS
+from pyro_gnr.model.features import feature_counts
+from pyro_gnr.model.mechanisms import Mechanism
+from pyro_gnr.model.priors import Prior
+from pyro_gnr.model.registry import MECHANISMS, PRIORS, resolve
+
+if TYPE_CHECKING:
+    from pyro_gnr.imputation.imputer import GNRImputer
+
+__all__ = ["Settings", "check_settings", "latent_dim_for", "resolve_device"]
+
+LARGEST_DEFAULT_LATENT = 16
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `assemble` needs beside the columns: templates and sizes.
+
+    Attributes:
+        prior: template of p(z).
+        mechanism: template of p(m|u,x).
+        likelihoods: templates of p(x_j|u) by column name.
+        hidden: units in hidden layers.
+        fusion: how u follows from z.
+        mask_weight: exponent of p(m|.).
+        latent_dim: L; 0 until `sized`.
+        n_rows: N of the training table; 0 until `sized`.
+    """
+
+    prior: object
+    mechanism: object
+    likelihoods: Mapping[str, object]
+    hidden: int
+    fusion: str
+    mask_weight: float
+    latent_dim: int = 0
+    n_rows: int = 0
+
+    def sized(self, latent_dim: int, n_rows: int) -> Settings:
+        """Add the sizes that a training table brings."""
+        return replace(self, latent_dim=latent_dim, n_rows=n_rows)
+
+    def assembly(self) -> dict[str, Any]:
+        """Give the keyword arguments of `assemble`."""
+        return dict(vars(self))
+
+
+def check_settings(imputer: GNRImputer) -> Settings:
+    """Check an imputer's arguments.
+
+    Raises:
+        ValueError: an argument is out of range; names it, what came and what is expected.
+        TypeError: a template is no such part, or a mapping is none.
+    """
+    for name in ("particles", "batch_size", "imputation_particles", "patience"):
+        _check_whole(imputer, name, least=1)
+    for name in ("hidden", "max_steps"):
+        _check_whole(imputer, name, least=0)
+    if imputer.latent_dim is not None:
+        _check_whole(imputer, "latent_dim", least=1)
+    _check_number(imputer, "learning_rate", low=0.0, high=math.inf)
+    _check_number(imputer, "validation_fraction", low=0.0, high=1.0)
+    if not (_is_number(imputer.mask_weight) and 0.0 <= imputer.mask_weight < math.inf):
+        raise ValueError(f"got mask_weight={imputer.mask_weight!r}, expected a number >= 0.")
+    if not (_is_number(imputer.renyi_order) and math.isfinite(imputer.renyi_order)):
+        raise ValueError(f"got renyi_order={imputer.renyi_order!r}, expected a finite number.")
+    _check_choice(imputer, "validation", ("rows", "cells", None))
+    _check_choice(imputer, "fusion", FUSIONS)
+    for name in ("kinds", "likelihoods"):
+        given = getattr(imputer, name)
+        if given is not None and not hasattr(given, "items"):
+            raise TypeError(f"got {name}={given!r}, expected a dict from column names, or None.")
+    # Templates are tried here, so that a wrong name fails before the table is read.
+    resolve(imputer.prior, PRIORS, Prior)
+    resolve(imputer.mechanism, MECHANISMS, Mechanism)
+    return Settings(
+        prior=imputer.prior,
+        mechanism=imputer.mechanism,
+        likelihoods={str(k): v for k, v in (imputer.likelihoods or {}).items()},
+        hidden=imputer.hidden,
+        fusion=imputer.fusion,
+        mask_weight=float(imputer.mask_weight),
+    )
+
+
+def latent_dim_for(schema: Schema, latent_dim: int | None) -> int:
+    """Give L: the caller's, or one less than the features, between 1 and 16."""
+    if latent_dim is not None:
+        return int(latent_dim)
+    n_features = sum(feature_counts(schema.modelled))
+    return max(1, min(LARGEST_DEFAULT_LATENT, n_features - 1))
+
+
+def resolve_device(device: str) -> torch.device:
+    """Give the device; "auto" is a GPU where there is one.
+
+    Raises:
+        ValueError: torch knows no such device, or cannot use it here.
+
+    Example:
+        >>> resolve_device("cpu")
+        device(type='cpu')
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"got device={device!r}, which cannot be used here: {error}") from error
+    return torch.device(device)
+
+
+def is_whole(value: object, *, least: int) -> bool:
+    """Say whether a value is a whole number (of Python or numpy, but no bool) >= `least`.
+
+    Example:
+        >>> is_whole(3, least=1), is_whole(True, least=1), is_whole(2.0, least=1)
+        (True, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        return False
+    return int(value) >= least
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _check_whole(imputer: GNRImputer, name: str, *, least: int) -> None:
+    value = getattr(imputer, name)
+    if not is_whole(value, least=least):
+        raise ValueError(f"got {name}={value!r}, expected a whole number >= {least}.")
+
+
+def _check_number(imputer: GNRImputer, name: str, *, low: float, high: float) -> None:
+    value = getattr(imputer, name)
+    if not (_is_number(value) and low < value < high):
+        raise ValueError(f"got {name}={value!r}, expected a number in ({low:g}, {high:g}).")
+
+
+def _check_choice(imputer: GNRImputer, name: str, choices: tuple[str | None, ...]) -> None:
+    value = getattr(imputer, name)
+    if value not in choices:
+        raise ValueError(f"got {name}={value!r}, expected one of {list(choices)}.")

@@ -1,0 +1,259 @@
+"""Fitted imputers on disk: a JSON manifest and safetensors; loading runs no code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from pyro_gnr import __version__
+from pyro_gnr.data.table import Schema
+from pyro_gnr.imputation.fitted import FittedModel
+from pyro_gnr.imputation.settings import Settings, resolve_device
+from pyro_gnr.model.assemble import assemble
+from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, describe, rebuild
+
+if TYPE_CHECKING:
+    from pyro_gnr.imputation.imputer import GNRImputer
+
+__all__ = ["FORMAT", "MANIFEST", "load", "save"]
+
+FORMAT = "pyro_gnr model"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+
+# Arguments that a loaded imputer has again; templates and schema are stored apart.
+_PLAIN = (
+    "kinds",
+    "latent_dim",
+    "hidden",
+    "fusion",
+    "particles",
+    "renyi_order",
+    "mask_weight",
+    "max_steps",
+    "batch_size",
+    "learning_rate",
+    "validation",
+    "validation_fraction",
+    "patience",
+    "imputation_particles",
+    "row_key",
+    "verbose",
+)
+
+
+def save(imputer: GNRImputer, directory: Path, *, overwrite: bool) -> None:
+    """Write a fitted imputer beside the directory, then rename it into place."""
+    if directory.exists() and not overwrite:
+        raise FileExistsError(f"{directory} exists already: give overwrite=True to replace it.")
+    if directory.exists() and not _is_model(directory):
+        raise FileExistsError(f"{directory} is no saved model: it is not replaced.")
+    manifest = json.dumps(_manifest(imputer), indent=2)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        (staging / MANIFEST).write_text(manifest, encoding="utf-8")
+        save_file(_weights(imputer._fitted), staging / WEIGHTS)
+        staging.chmod(0o777 & ~_umask())  # mkdtemp's directories are private
+        if directory.exists():
+            shutil.rmtree(directory)
+        staging.rename(directory)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _is_model(directory: Path) -> bool:
+    """Whether everything in a directory is ours, so that it may be replaced."""
+    if not directory.is_dir():
+        return False
+    names = {path.name for path in directory.iterdir()}
+    return not names or (MANIFEST in names and names <= {MANIFEST, WEIGHTS})
+
+
+def _weights(fitted: FittedModel) -> dict[str, torch.Tensor]:
+    """Parameters and buffers of both; a replayed u|z is shared and kept once."""
+    parts = {"model": fitted.model, "guide": fitted.guide}
+    weights: dict[str, torch.Tensor] = {}
+    kept: set[int] = set()
+    for prefix, part in parts.items():
+        for name, tensor in part.state_dict().items():
+            if tensor.data_ptr() not in kept or tensor.numel() == 0:
+                kept.add(tensor.data_ptr())
+                weights[f"{prefix}.{name}"] = tensor.detach().cpu().contiguous()
+    return weights
+
+
+def _manifest(imputer: GNRImputer) -> dict[str, Any]:
+    fitted = imputer._fitted
+    likelihood = fitted.model.x_given_u
+    names = [c.name for c in fitted.schema.modelled]
+    blocks = [
+        {**describe(part), "columns": [names[j] for j in likelihood.positions(i).tolist()]}
+        for i, part in enumerate(likelihood.likelihoods)
+    ]
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "files": [WEIGHTS],
+        "versions": {"pyro_gnr": __version__, "torch": torch.__version__},
+        "arguments": {name: _plain(getattr(imputer, name)) for name in _PLAIN},
+        "prior": describe(fitted.model.prior),
+        "mechanism": describe(fitted.model.m_given_ux),
+        "likelihoods": blocks,
+        "latent_dim": imputer._settings.latent_dim,
+        "n_rows": imputer._settings.n_rows,
+        "schema": fitted.schema.to_dict(),
+        "seed": fitted.seed,
+        "n_steps": imputer.n_steps_,
+        "history": imputer.history_.to_dict(orient="list"),
+        "n_features_in": imputer.n_features_in_,
+        "feature_names_in": _names_in(imputer),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return {str(k): str(v) for k, v in value.items()} if hasattr(value, "items") else value
+
+
+def _names_in(imputer: GNRImputer) -> list[str] | None:
+    names = getattr(imputer, "feature_names_in_", None)
+    return None if names is None else list(names)
+
+
+def load(
+    cls: type[GNRImputer],
+    directory: Path,
+    components: Mapping[str, type[torch.nn.Module]],
+    *,
+    device: str,
+) -> GNRImputer:
+    """Read a saved imputer; see `GNRImputer.load`."""
+    manifest = _read_manifest(directory)
+    try:
+        return _rebuilt(cls, manifest, directory / WEIGHTS, components, device)
+    except (KeyError, TypeError, RuntimeError, SafetensorError, AttributeError) as error:
+        raise ValueError(f"the saved model in {directory} is damaged: {error}") from error
+
+
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    for name in (MANIFEST, WEIGHTS):
+        if not (directory / name).is_file():
+            raise FileNotFoundError(f"{directory} holds no saved model: {name} is not there.")
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{directory / MANIFEST} is damaged: {error}") from error
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{directory / MANIFEST} is of no pyro_gnr model (format {found!r}).")
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"the saved model in {directory} has format version "
+            f"{manifest.get('format_version')!r}, this package reads {FORMAT_VERSION}: load it "
+            "with the version of pyro_gnr that wrote it."
+        )
+    return manifest
+
+
+def _rebuilt(
+    cls: type[GNRImputer],
+    manifest: dict[str, Any],
+    weights: Path,
+    components: Mapping[str, type[torch.nn.Module]],
+    device: str,
+) -> GNRImputer:
+    arguments = manifest["arguments"]
+    prior = rebuild(manifest["prior"], PRIORS, components)
+    mechanism = rebuild(manifest["mechanism"], MECHANISMS, components)
+    likelihoods = {
+        column: part
+        for block in manifest["likelihoods"]
+        for part in [rebuild(block, LIKELIHOODS, components)]
+        for column in block["columns"]
+    }
+    imputer = cls(
+        prior=prior,
+        mechanism=mechanism,
+        likelihoods=likelihoods,
+        random_state=manifest["seed"],
+        device=device,
+        **arguments,
+    )
+    schema = Schema.from_dict(manifest["schema"])
+    settings = Settings(
+        prior=prior,
+        mechanism=mechanism,
+        likelihoods=likelihoods,
+        hidden=arguments["hidden"],
+        fusion=arguments["fusion"],
+        mask_weight=arguments["mask_weight"],
+        latent_dim=manifest["latent_dim"],
+        n_rows=manifest["n_rows"],
+    )
+    _restore(imputer, manifest, schema, settings, load_file(weights))
+    return imputer
+
+
+def _restore(
+    imputer: GNRImputer,
+    manifest: dict[str, Any],
+    schema: Schema,
+    settings: Settings,
+    weights: dict[str, torch.Tensor],
+) -> None:
+    """Give an imputer its fitted attributes."""
+    place = resolve_device(imputer.device)
+    with torch.random.fork_rng([]):  # initial weights are drawn, then replaced
+        model, guide = assemble(schema.modelled, **settings.assembly())
+    _load_weights(model, guide, weights)
+    imputer._fitted = FittedModel(
+        schema,
+        model.to(place),
+        guide.to(place),
+        particles=imputer.imputation_particles,
+        seed=manifest["seed"],
+        device=place,
+        show_progress=imputer.verbose,
+    )
+    imputer._settings = settings
+    imputer.schema_ = schema
+    imputer.seed_ = manifest["seed"]
+    imputer.n_steps_ = manifest["n_steps"]
+    imputer.history_ = pd.DataFrame(manifest["history"])
+    imputer.n_features_in_ = manifest["n_features_in"]
+    if manifest["feature_names_in"] is not None:
+        imputer.feature_names_in_ = np.array(manifest["feature_names_in"], dtype=object)
+
+
+def _load_weights(
+    model: torch.nn.Module, guide: torch.nn.Module, weights: dict[str, torch.Tensor]
+) -> None:
+    """Load all weights; what is missing must be what the two share."""
+    both = torch.nn.ModuleDict({"model": model, "guide": guide})
+    result = both.load_state_dict(weights, strict=False)
+    shared = {f"guide.{name}" for name in guide.state_dict() if name.startswith("u_given_z.")}
+    lost = set(result.missing_keys) - shared
+    if lost or result.unexpected_keys:
+        raise ValueError(
+            f"the saved weights do not fit: missing {sorted(lost)}, unknown "
+            f"{sorted(result.unexpected_keys)}."
+        )

@@ -1,0 +1,264 @@
+"""Training of any model and guide that keep the contract, by minibatches of rows."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pyro_gnr.inference.objective import IWELBO
+from pyro_gnr.inference.progress import progress
+
+__all__ = ["Fit", "HeldOutCells", "HeldOutRows", "Progress", "TrainingPlan", "local_seed", "train"]
+
+LARGEST_GRADIENT = 10.0
+Data = Sequence[Tensor]
+Validation = Callable[[nn.Module, nn.Module], float]
+
+
+class Progress(NamedTuple):
+    """State of training after a step, for callbacks and the history.
+
+    Attributes:
+        step: steps done.
+        loss: mean training loss since the last entry; minus the mean row bound.
+        validation: held-out bound, a mean per row (larger is better); None without validation.
+    """
+
+    step: int
+    loss: float
+    validation: float | None
+
+
+class Fit(NamedTuple):
+    """Result of training.
+
+    Attributes:
+        history: one entry an evaluation.
+        best_step: step whose weights model and guide now have.
+        stopped_early: whether the held-out bound ended training before `max_steps`.
+    """
+
+    history: list[Progress]
+    best_step: int
+    stopped_early: bool
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How to train.
+
+    Attributes:
+        particles: K of the training bound.
+        renyi_order: order of the training bound; 0 is IWAE.
+        max_steps: gradient steps at most.
+        batch_size: rows a step (all, where there are fewer).
+        learning_rate: of Adam at the start; falls to 0 over `max_steps` along a cosine.
+        evaluate_every: steps between evaluations.
+        patience: evaluations without a better held-out bound before training stops.
+    """
+
+    particles: int = 20
+    renyi_order: float = 0.0
+    max_steps: int = 1500
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    evaluate_every: int = 100
+    patience: int = 5
+
+
+@dataclass(frozen=True)
+class HeldOutRows:
+    """Mean bound of rows that are not trained on.
+
+    Attributes:
+        data: arguments of model and guide, rows first.
+        particles: K of the bound.
+        seed: every evaluation uses the same draws, so that differences are not noise.
+    """
+
+    data: Data
+    particles: int = 50
+    seed: int = 0
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module, guide: nn.Module) -> float:
+        """Give the mean bound."""
+        return _mean_bound(model, guide, self.data, self)
+
+
+@dataclass(frozen=True)
+class HeldOutCells:
+    """Mean of log p(hidden cells | visible cells, m), the difference of two bounds.
+
+    Attributes:
+        shown: arguments of model and guide with the hidden cells visible.
+        hidden: the same with them hidden.
+        particles: K of the bounds.
+        seed: every evaluation uses the same draws.
+    """
+
+    shown: Data
+    hidden: Data
+    particles: int = 50
+    seed: int = 0
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module, guide: nn.Module) -> float:
+        """Give the mean over rows of the predictive log-density of their hidden cells."""
+        both = [_mean_bound(model, guide, data, self) for data in (self.shown, self.hidden)]
+        return both[0] - both[1]
+
+
+def _mean_bound(
+    model: nn.Module, guide: nn.Module, data: Data, spec: HeldOutRows | HeldOutCells
+) -> float:
+    objective = IWELBO(spec.particles)
+    total = 0.0
+    with local_seed(spec.seed, data[0].device):
+        for part in zip(*(d.split(256) for d in data), strict=True):
+            total += objective.row_bounds(model, guide, *part).sum().item()
+    return total / len(data[0])
+
+
+@contextlib.contextmanager
+def local_seed(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Seed torch inside the block only: outside, its global generators are as they were.
+
+    Example:
+        >>> with local_seed(1):
+        ...     a = torch.rand(1)
+        >>> with local_seed(1):
+        ...     print(torch.equal(a, torch.rand(1)))
+        True
+    """
+    device = torch.device(device)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@dataclass
+class _Best:
+    """The best weights so far, and how long ago they were."""
+
+    patience: int
+    value: float = -math.inf
+    step: int = 0
+    since: int = 0
+    state: list[dict[str, Tensor]] = field(default_factory=list)
+
+    def offer(self, value: float, step: int, modules: Sequence[nn.Module]) -> bool:
+        """Take note of an evaluation; True once patience has run out."""
+        if value > self.value:
+            self.value, self.step, self.since = value, step, 0
+            self.state = [copy.deepcopy(m.state_dict()) for m in modules]
+            return False
+        self.since += 1
+        return self.since >= self.patience
+
+    def restore(self, modules: Sequence[nn.Module]) -> None:
+        for module, state in zip(modules, self.state, strict=True):
+            module.load_state_dict(state)
+
+
+def train(
+    model: nn.Module,
+    guide: nn.Module,
+    data: Data,
+    *,
+    plan: TrainingPlan,
+    seed: int,
+    validation: Validation | None = None,
+    row_weights: Tensor | None = None,
+    callback: Callable[[Progress], None] | None = None,
+    progress_bar: bool = False,
+) -> Fit:
+    """Maximise the bound by Adam on minibatches of rows; changes model and guide in place.
+
+    Args:
+        model: Pyro model that keeps the contract.
+        guide: its guide.
+        data: arguments of both, tensors with rows first.
+        plan: steps, rates and the bound.
+        seed: of minibatches and particles; torch's global generators are left as they were.
+        validation: held-out bound; the weights with the largest are restored at the end, and
+            training stops when it has not grown for `plan.patience` evaluations.
+        row_weights: (N,) weights of the rows' bounds, such as a Bayesian bootstrap's.
+        callback: called after every evaluation; an exception it raises ends training.
+        progress_bar: whether to show one on standard error, if that is a terminal.
+
+    Returns:
+        History, best step, and whether training stopped early.
+
+    Raises:
+        FloatingPointError: the loss or held-out bound is not finite; says at which step.
+    """
+    loss_of = IWELBO(plan.particles, plan.renyi_order)(model, guide)
+    parameters = list({id(p): p for p in loss_of.parameters() if p.requires_grad}.values())
+    optimiser = torch.optim.Adam(parameters, lr=plan.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(plan.max_steps, 1))
+    history: list[Progress] = []
+    best, stopped, losses = _Best(plan.patience), False, 0.0
+    with (
+        local_seed(seed, data[0].device),
+        progress(plan.max_steps, "training", show=progress_bar) as advance,
+    ):
+        if validation is not None:
+            best.offer(_finite(validation(model, guide), 0, "held-out bound"), 0, (model, guide))
+        for step, rows in enumerate(_minibatches(len(data[0]), plan), start=1):
+            rows = rows.to(data[0].device)
+            weights = None if row_weights is None else row_weights[rows]
+            loss = loss_of(*(d[rows] for d in data), row_weights=weights)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            losses += _finite(loss.item(), step, "loss")
+            norm = nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
+            _finite(norm.item(), step, "gradient")
+            optimiser.step()
+            schedule.step()
+            advance(f"loss {loss.item():.3f}")
+            since = step - (history[-1].step if history else 0)
+            if since < plan.evaluate_every and step < plan.max_steps:
+                continue
+            value = None if validation is None else validation(model, guide)
+            history.append(Progress(step, losses / since, value))
+            losses = 0.0
+            if callback is not None:
+                callback(history[-1])
+            if value is not None and best.offer(
+                _finite(value, step, "held-out bound"), step, (model, guide)
+            ):
+                stopped = step < plan.max_steps
+                break
+    if validation is not None:
+        best.restore((model, guide))
+    last = history[-1].step if history else 0
+    return Fit(history, best.step if validation is not None else last, stopped)
+
+
+def _minibatches(n_rows: int, plan: TrainingPlan) -> Iterator[Tensor]:
+    """Row numbers of each step: shuffled epochs, a short last batch left out."""
+    size = min(plan.batch_size, n_rows)
+    steps = 0
+    while steps < plan.max_steps:
+        for rows in torch.randperm(n_rows).split(size):
+            if len(rows) == size and steps < plan.max_steps:
+                steps += 1
+                yield rows
+
+
+def _finite(value: float, step: int, what: str) -> float:
+    if math.isfinite(value):
+        return value
+    raise FloatingPointError(
+        f"training diverged at step {step}: the {what} is {value}. Try a smaller learning_rate, a "
+        "larger scale floor (likelihoods={column: partial(Gaussian, floor=0.2)}) or StudentT for "
+        "columns with extreme values."
+    )

@@ -1,0 +1,178 @@
+"""Model and guide of a table, put together from templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.model.conditionals import Fusion, StochasticFusion
+from pyro_gnr.model.features import Features, FeatureScale
+from pyro_gnr.model.gnr import GNR
+from pyro_gnr.model.guide import Encoder, Guide
+from pyro_gnr.model.likelihoods import BlockLikelihood, Likelihood
+from pyro_gnr.model.linear import factor_analysis
+from pyro_gnr.model.mechanisms import Mechanism
+from pyro_gnr.model.priors import Prior
+from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, resolve
+
+__all__ = ["FUSIONS", "assemble", "likelihood_templates", "start"]
+
+DEFAULT_LIKELIHOODS: dict[Kind, str] = {
+    Kind.CONTINUOUS: "gaussian",
+    Kind.BINARY: "bernoulli",
+    Kind.CATEGORICAL: "categorical",
+}
+FUSIONS = ("deterministic", "replayed", "amortised")
+
+# Rows that the linear start is fitted to: more change nothing but the time.
+START_ROWS = 4096
+
+# Floors of the factor model's noise variances, features having variance 1. A logistic likelihood
+# with the slopes that `Bernoulli` and `Categorical` start from has, at z = 0, the curvature of a
+# Gaussian with noise variance 1: less would make the guide far surer than the model is.
+SMALLEST_NOISE = 0.01
+LEVEL_NOISE = 1.0
+
+
+def assemble(
+    columns: Sequence[Column],
+    *,
+    n_rows: int,
+    latent_dim: int,
+    prior: object = "standard_normal",
+    likelihoods: Mapping[str, object] | None = None,
+    mechanism: object = "conjunction",
+    hidden: int = 128,
+    fusion: str = "deterministic",
+    mask_weight: float = 1.0,
+) -> tuple[GNR, Guide]:
+    """Make a model and its guide for a table's columns; parameters at random.
+
+    Args:
+        columns: the D modelled columns.
+        n_rows: N of the training table, to which the columns' `holes` refer.
+        latent_dim: L.
+        prior: template of p(z).
+        likelihoods: templates of p(x_j|u) by column name; others go by kind.
+        mechanism: template of p(m|u,x).
+        hidden: units in the hidden layers of decoder and encoder; 0 makes both linear.
+        fusion: "deterministic" u = f(z); or u ~ p(u|z), "replayed" or "amortised" by the guide.
+        mask_weight: exponent of p(m|.), >= 0.
+
+    Returns:
+        The model and the guide.
+
+    Raises:
+        ValueError: an unknown name or column, or a likelihood that does not serve the kind.
+        TypeError: a template that is no such part.
+    """
+    if fusion not in FUSIONS:
+        raise ValueError(f"got fusion={fusion!r}, expected one of {list(FUSIONS)}.")
+    p_z = resolve(prior, PRIORS, Prior)
+    p_z.build(latent_dim)
+    layer: Fusion | StochasticFusion = (
+        Fusion(latent_dim, hidden=hidden)
+        if fusion == "deterministic"
+        else StochasticFusion(latent_dim, hidden=hidden)
+    )
+    p_m = resolve(mechanism, MECHANISMS, Mechanism)
+    rates = torch.tensor([1.0 - c.holes / n_rows for c in columns])
+    p_m.build(layer.out_dim, rates)
+    p_x = _block_likelihood(columns, likelihood_templates(columns, likelihoods), layer.out_dim)
+    model = GNR(p_z, layer, x_given_u=p_x, m_given_ux=p_m, mask_weight=mask_weight)
+    encoder = Encoder(Features(columns), len(columns), latent_dim=latent_dim, hidden=hidden)
+    return model, _guide(encoder, layer, fusion)
+
+
+def _guide(encoder: Encoder, layer: Fusion | StochasticFusion, fusion: str) -> Guide:
+    if isinstance(layer, Fusion):
+        return Guide(encoder)
+    if fusion == "replayed":
+        return Guide(encoder, u_given_z=layer)
+    own = StochasticFusion(
+        encoder.directions.shape[1], hidden=layer.out_dim - encoder.directions.shape[1]
+    )
+    own.load_state_dict(layer.state_dict())  # at the start it proposes what the model expects
+    return Guide(encoder, u_given_z=own, amortise_u=True)
+
+
+def likelihood_templates(
+    columns: Sequence[Column], likelihoods: Mapping[str, object] | None
+) -> list[object]:
+    """Give the template of each column's likelihood: the caller's, or the default of its kind.
+
+    Raises:
+        ValueError: a name is no modelled column.
+    """
+    chosen = dict(likelihoods or {})
+    unknown = sorted(set(chosen) - {c.name for c in columns})
+    if unknown:
+        raise ValueError(
+            f"likelihoods names {unknown}, expected modelled columns "
+            f"({[c.name for c in columns]})."
+        )
+    return [chosen.get(c.name, DEFAULT_LIKELIHOODS[c.kind]) for c in columns]
+
+
+def _block_likelihood(
+    columns: Sequence[Column], templates: Sequence[object], u_dim: int
+) -> BlockLikelihood:
+    """Serve columns of one template by one likelihood, so that they are computed together."""
+    groups: list[tuple[object, list[int]]] = []
+    for j, template in enumerate(templates):
+        for other, members in groups:
+            if template is other or (isinstance(template, str) and template == other):
+                members.append(j)
+                break
+        else:
+            groups.append((template, [j]))
+    built = []
+    for template, members in groups:
+        likelihood = resolve(template, LIKELIHOODS, Likelihood)
+        served = [columns[j] for j in members]
+        _check_kinds(likelihood, served)
+        likelihood.build(served, u_dim)
+        built.append(likelihood)
+    return BlockLikelihood(built, [members for _, members in groups])
+
+
+def _check_kinds(likelihood: Likelihood, columns: Sequence[Column]) -> None:
+    for column in columns:
+        if column.kind not in likelihood.kinds:
+            kinds = ", ".join(sorted(likelihood.kinds))
+            raise ValueError(
+                f"column {column.name!r} is {column.kind}, but its likelihood "
+                f"{type(likelihood).__name__} serves {kinds} columns: choose another likelihood, "
+                f"or set kinds={{{column.name!r}: ...}}."
+            )
+
+
+@torch.no_grad()
+def start(
+    model: GNR, guide: Guide, x: Tensor, visible: Tensor, *, generator: torch.Generator
+) -> None:
+    """Start model and guide at the factor analysis of the visible cells.
+
+    Args:
+        model: from `assemble`; its linear paths become the factor model.
+        guide: from `assemble`; becomes that model's exact posterior.
+        x: (N, D) values.
+        visible: (N, D) bool.
+        generator: CPU generator for the rows and the start of the EM steps.
+    """
+    rows = torch.randperm(len(x), generator=generator)[:START_ROWS].to(x.device)
+    encoder = guide.encoder
+    scale = encoder.features.fit(x, visible)
+    features, seen = encoder.features(x[rows], visible[rows])
+    latent_dim = encoder.directions.shape[1]
+    floor = torch.where(encoder.features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
+    linear = factor_analysis(
+        features, seen, latent_dim=latent_dim, smallest_noise=floor, generator=generator
+    )
+    encoder.start(linear)
+    for i, likelihood in enumerate(model.x_given_u.parts()):
+        members = torch.isin(encoder.features.column, model.x_given_u.positions(i)).nonzero()[:, 0]
+        likelihood.start(linear.take(members), FeatureScale(*(s[members] for s in scale)))

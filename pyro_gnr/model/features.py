@@ -1,0 +1,96 @@
+"""Features: the columns of x as standardised numbers, one for each level of a categorical one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pyro_gnr.data.table import Column, Kind
+
+__all__ = ["FeatureScale", "Features", "feature_counts"]
+
+# A rare level has a standard deviation near 0: without a floor its feature would be huge.
+SMALLEST_SCALE = 0.1
+
+
+class FeatureScale(NamedTuple):
+    """Observed mean and (floored) standard deviation of each feature; each (F,)."""
+
+    mean: Tensor
+    scale: Tensor
+
+
+def feature_counts(columns: Sequence[Column]) -> list[int]:
+    """Give the number of features of each column: its levels if categorical, else 1."""
+    return [len(c.levels or ()) if c.kind is Kind.CATEGORICAL else 1 for c in columns]
+
+
+class Features(nn.Module):
+    r"""Map of (x, visible) to standardised features and their visibility.
+
+    f = (x_j - mean_f) / scale_f for a continuous or binary column, (1[x_j = l] - mean_f) / scale_f
+    for each level l of a categorical one; 0 where the cell is not visible.
+
+    Args:
+        columns: the D modelled columns.
+
+    Example:
+        >>> features = Features([Column("a", Kind.CATEGORICAL, "str", levels=("p", "q", "r"))])
+        >>> x, visible = torch.tensor([[2.0], [0.0]]), torch.tensor([[True], [False]])
+        >>> features(x, visible)[0]
+        tensor([[0., 0., 1.],
+                [0., 0., 0.]])
+    """
+
+    column: Tensor
+    level: Tensor
+    discrete: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        super().__init__()
+        counts = feature_counts(columns)
+        column = torch.repeat_interleave(torch.arange(len(columns)), torch.tensor(counts))
+        level = torch.cat(
+            [
+                torch.arange(n) if c.kind is Kind.CATEGORICAL else torch.tensor([-1])
+                for c, n in zip(columns, counts, strict=True)
+            ]
+        )
+        self.register_buffer("column", column, persistent=False)
+        self.register_buffer("level", level, persistent=False)
+        levels = torch.tensor([c.levels is not None for c in columns])
+        self.register_buffer("discrete", levels[column], persistent=False)
+        self.register_buffer("mean", torch.zeros(len(column)))
+        self.register_buffer("scale", torch.ones(len(column)))
+
+    @property
+    def out_dim(self) -> int:
+        """F, the number of features."""
+        return len(self.column)
+
+    def raw(self, x: Tensor) -> Tensor:
+        """Give the features (..., F) of x (..., D) before they are standardised."""
+        value = x[..., self.column]
+        return torch.where(self.level < 0, value, (value == self.level).to(x.dtype))
+
+    def fit(self, x: Tensor, visible: Tensor) -> FeatureScale:
+        """Learn mean and scale from the visible cells of x (N, D); kept in the state dict."""
+        weight = visible[:, self.column].to(x.dtype)
+        raw = self.raw(x)
+        total = weight.sum(0).clamp(min=1.0)
+        mean = (weight * raw).sum(0) / total
+        variance = (weight * (raw - mean).square()).sum(0) / total
+        self.mean.copy_(mean)
+        self.scale.copy_(variance.sqrt().clamp(min=SMALLEST_SCALE))
+        return FeatureScale(self.mean, self.scale)
+
+    def forward(self, x: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Give features (N, F), 0 where not visible, and their visibility (N, F) as numbers."""
+        seen = visible[..., self.column]
+        standardised = (self.raw(x) - self.mean) / self.scale
+        return torch.where(seen, standardised, 0.0), seen.to(x.dtype)

@@ -1,0 +1,130 @@
+r"""GNR, the generative story of a table and its holes, as a Pyro model."""
+
+from __future__ import annotations
+
+import copy
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.distributions.torch_distribution import TorchDistribution
+from torch import Tensor, nn
+
+from pyro_gnr.model.conditionals import Fusion, StochasticFusion
+from pyro_gnr.model.likelihoods.block import BlockLikelihood
+from pyro_gnr.model.mechanisms.base import Mechanism
+from pyro_gnr.model.priors import Prior
+
+__all__ = ["GNR"]
+
+
+class GNR(nn.Module):
+    r"""p(z) p(u|z) prod_j p(x_j|u) p(m|u,x)^{mask_weight}, rows independent.
+
+    The model is its own `forward`: a Pyro program with one plate `rows` at dim -1 and the sites
+    `z`, `u`, `x` and `m`. Only observed cells enter the `x` site; the holes are the data of `m`.
+
+    Args:
+        prior: built prior p(z).
+        u_given_z: fusion layer; a tensor makes u deterministic, a distribution a sample site.
+        x_given_u: built likelihood of all columns.
+        m_given_ux: built mechanism.
+        mask_weight: exponent >= 0 of p(m|.) (alpha in the paper); 1 is the model itself, 0
+            ignores the holes.
+
+    Raises:
+        ValueError: `mask_weight` is negative.
+
+    Source: Chen, Xu, Wang & Yang, CIKM 2023 (arXiv 2308.08158).
+
+    Example:
+        >>> from pyro_gnr.data.table import Schema
+        >>> from pyro_gnr.model.assemble import assemble
+        >>> import numpy as np
+        >>> X = np.array([[1.0, 2.0], [2.0, np.nan], [3.5, 1.0]])
+        >>> model, guide = assemble(Schema.learn(X).modelled, n_rows=3, latent_dim=1)
+        >>> x, m = model(size=5)   # draws from the prior predictive
+        >>> x.shape, m.shape
+        (torch.Size([5, 2]), torch.Size([5, 2]))
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        u_given_z: Fusion | StochasticFusion,
+        *,
+        x_given_u: BlockLikelihood,
+        m_given_ux: Mechanism,
+        mask_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if not mask_weight >= 0.0:
+            raise ValueError(f"got mask_weight={mask_weight}, expected a number >= 0.")
+        self.prior = prior
+        self.u_given_z = u_given_z
+        self.x_given_u = x_given_u
+        self.m_given_ux = m_given_ux
+        self.mask_weight = mask_weight
+
+    def at_mask_weight(self, mask_weight: float) -> GNR:
+        """Give the same model, parameters shared, with another weight of the holes."""
+        other = copy.copy(self)
+        other.mask_weight = mask_weight
+        return other
+
+    def forward(
+        self,
+        x: Tensor | None = None,
+        observed: Tensor | None = None,
+        visible: Tensor | None = None,
+        *,
+        size: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Run the story, conditioned on rows or forward.
+
+        Args:
+            x: (N, D) standardised values and level codes; finite (0) where not observed.
+            observed: (N, D) bool, True where a cell is observed: the data m.
+            visible: (N, D) bool, True where an observed cell is not held out (hidden); None: all.
+            size: instead of rows, the number of rows to simulate.
+
+        Returns:
+            x (N, D) and m (N, D), 1 where observed: the data, or the simulated table.
+
+        Raises:
+            ValueError: neither rows nor `size` came, or both.
+        """
+        if (x is None) == (size is None):
+            raise ValueError(
+                "got neither or both of x and size: give rows, or size=n to simulate."
+            )
+        n_rows = size if x is None else len(x)
+        seen = observed if visible is None else visible
+        with pyro.plate("rows", n_rows, dim=-1):
+            z = pyro.sample("z", self.prior())
+            u = sample_or_deterministic("u", self.u_given_z(z))
+            columns = self.x_given_u(u)
+            likelihood = (columns if seen is None else columns.mask(seen)).to_event(1)
+            x = pyro.sample("x", likelihood, obs=x)
+            return x, self._holes(u, x, observed)
+
+    def _holes(self, u: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
+        holes = self.m_given_ux(u, x, observed)
+        if holes is None:
+            return torch.ones_like(x) if observed is None else observed.to(x.dtype)
+        m = None if observed is None else observed.to(x.dtype)
+        # poutine.scale wants a positive number; weight 0 is a site that does not count.
+        weighted = (
+            poutine.scale(scale=self.mask_weight)
+            if self.mask_weight > 0
+            else poutine.mask(mask=False)
+        )
+        with weighted:
+            return pyro.sample("m", holes, obs=m)
+
+
+def sample_or_deterministic(name: str, conditional: Tensor | TorchDistribution) -> Tensor:
+    """Write a site for a conditional: a sample if it is a distribution, else a record."""
+    if isinstance(conditional, Tensor):
+        return pyro.deterministic(name, conditional, event_dim=1)
+    return pyro.sample(name, conditional)

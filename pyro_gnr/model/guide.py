@@ -1,0 +1,137 @@
+r"""The amortised guide q(z, u | x_o, m)."""
+
+from __future__ import annotations
+
+import pyro
+import torch
+from torch import Tensor, nn
+
+from pyro_gnr.model.conditionals import PrecisionNormal, StochasticFusion, tanh_network
+from pyro_gnr.model.features import Features
+from pyro_gnr.model.linear import LinearModel
+
+__all__ = ["Encoder", "Guide"]
+
+# Bounds log-precisions that the network adds, so that no row's factor becomes singular.
+LARGEST_LOG_PRECISION = 5.0
+
+
+class Encoder(nn.Module):
+    r"""q(z | x_o, m) as a product of experts, one a visible feature, bent by a network.
+
+    q = N(P^-1 h, P^-1),  P = diag(exp(b)) + sum_f v_f d_f a_f a_f',
+    h = c + sum_f v_f d_f (x_f - e_f) a_f + E m + r,  with (r, b) = network(x_o, v, m),
+    and v_f = 1 where feature f is visible. A cell that is missing brings no expert, whatever the
+    pattern. Where the model is linear and Gaussian this is its exact posterior (a_f its loadings,
+    d_f its noise precisions), from which `start` departs; the network starts at 0.
+
+    Args:
+        features: map from columns to features.
+        n_columns: D.
+        latent_dim: L.
+        hidden: units in the network's two hidden layers; 0 for none.
+    """
+
+    def __init__(
+        self, features: Features, n_columns: int, *, latent_dim: int, hidden: int = 128
+    ) -> None:
+        super().__init__()
+        f = features.out_dim
+        self.features = features
+        self.directions = nn.Parameter(0.3 * torch.randn(f, latent_dim))
+        self.log_precision = nn.Parameter(torch.zeros(f))
+        self.centre = nn.Parameter(torch.zeros(f))
+        self.hole_shift = nn.Linear(n_columns, latent_dim)
+        nn.init.zeros_(self.hole_shift.weight)
+        nn.init.zeros_(self.hole_shift.bias)
+        self.network = (
+            tanh_network(f + 2 * n_columns, 2 * latent_dim, hidden, zero=True) if hidden else None
+        )
+
+    def start(self, linear: LinearModel) -> None:
+        """Start at the exact posterior of a linear model of the features."""
+        with torch.no_grad():
+            self.directions.copy_(linear.loadings)
+            self.log_precision.copy_(-linear.noise.log())
+            self.centre.copy_(linear.intercept)
+
+    def forward(self, x: Tensor, observed: Tensor, visible: Tensor) -> PrecisionNormal:
+        """Give q(z | x_o, m), batch (N,), event (L,).
+
+        Args:
+            x: (N, D) values; those of cells that are not visible play no part.
+            observed: (N, D) bool, m.
+            visible: (N, D) bool, True where x may be seen.
+        """
+        features, seen = self.features(x, visible)
+        m = observed.to(x.dtype)
+        shift, log_precision = self._correction(torch.cat([features, visible.to(x), m], -1))
+        weight = seen * self.log_precision.clamp(max=10.0).exp()
+        a = self.directions
+        outer = (a.unsqueeze(-1) * a.unsqueeze(-2)).flatten(1)
+        own = torch.diag_embed(log_precision.exp())
+        precision = (weight @ outer).unflatten(-1, own.shape[-2:]) + own
+        pull = (weight * (features - self.centre)) @ a + self.hole_shift(m) + shift
+        factor = torch.linalg.cholesky(precision)
+        loc = torch.cholesky_solve(pull.unsqueeze(-1), factor).squeeze(-1)
+        return PrecisionNormal(loc, factor)
+
+    def _correction(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        latent_dim = self.directions.shape[1]
+        if self.network is None:
+            zero = inputs.new_zeros(len(inputs), latent_dim)
+            return zero, zero
+        shift, raw = self.network(inputs).chunk(2, -1)
+        return shift, LARGEST_LOG_PRECISION * torch.tanh(raw / LARGEST_LOG_PRECISION)
+
+
+class Guide(nn.Module):
+    r"""q(z | x_o, m) q(u | z, x_o, m): the Pyro guide of `GNR`.
+
+    Args:
+        encoder: q(z | x_o, m).
+        u_given_z: for a stochastic u, either the model's own p(u|z), which is replayed so that
+            its weight cancels, or a `StochasticFusion` of the guide's own; None where u is
+            deterministic.
+        amortise_u: whether the guide's u is shifted by what is seen of the row; needs its own
+            `u_given_z`.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        u_given_z: StochasticFusion | None = None,
+        amortise_u: bool = False,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.u_given_z = u_given_z
+        self.u_shift: nn.Linear | None = None
+        if amortise_u and u_given_z is not None:
+            features = encoder.features.out_dim
+            self.u_shift = nn.Linear(features + encoder.hole_shift.in_features, u_given_z.out_dim)
+            nn.init.zeros_(self.u_shift.weight)
+            nn.init.zeros_(self.u_shift.bias)
+
+    def forward(
+        self, x: Tensor, observed: Tensor, visible: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Draw the latents of N rows; arguments as of `GNR`.
+
+        Returns:
+            Draws z (..., N, L), and u (..., N, H) where it is stochastic.
+        """
+        seen = observed if visible is None else visible
+        with pyro.plate("rows", len(x), dim=-1):
+            z = pyro.sample("z", self.encoder(x, observed, seen))
+            if self.u_given_z is None:
+                return {"z": z}
+            q = self.u_given_z(z)
+            if self.u_shift is not None:
+                inputs = torch.cat([self.encoder.features(x, seen)[0], observed.to(x)], -1)
+                normal = q.base_dist
+                q = type(normal)(
+                    normal.loc + self.u_shift(inputs), normal.scale, validate_args=False
+                ).to_event(1)
+            return {"z": z, "u": pyro.sample("u", q)}

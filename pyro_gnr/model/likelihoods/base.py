@@ -1,0 +1,64 @@
+"""What a likelihood is: parameters per column from u, and the distribution they make."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.model.features import FeatureScale
+from pyro_gnr.model.linear import LinearModel
+
+__all__ = ["Likelihood"]
+
+
+class Likelihood(nn.Module):
+    """p(x_j | u) for all columns j of one kind at once; abstract.
+
+    A subclass says which kinds it serves, how many parameters its columns need (`n_parameters`),
+    and which distribution they make (`distribution`). Its constructor takes hyperparameters only
+    and keeps them under their own names; an unbuilt instance is a template.
+    """
+
+    kinds: ClassVar[frozenset[Kind]]
+
+    def build(self, columns: Sequence[Column], u_dim: int) -> None:
+        """Make the linear head u (..., H) -> parameters (..., P).
+
+        Args:
+            columns: the C columns that this likelihood serves.
+            u_dim: H.
+        """
+        self.head = nn.Linear(u_dim, self.n_parameters(columns))
+
+    @abstractmethod
+    def n_parameters(self, columns: Sequence[Column]) -> int:
+        """Give P, the number of parameters of all columns together."""
+
+    @abstractmethod
+    def distribution(self, parameters: Tensor) -> Distribution:
+        """Give the distribution, batch (..., C), that parameters (..., P) make."""
+
+    def forward(self, u: Tensor) -> Distribution:
+        """Give p(x | u), batch (..., C), for u (..., H)."""
+        return self.distribution(self.head(u))
+
+    def start(self, linear: LinearModel, scale: FeatureScale) -> None:
+        """Start from a linear model of the features; by default training starts at random.
+
+        Args:
+            linear: of the features of this likelihood's columns.
+            scale: how these features were standardised.
+        """
+
+    @torch.no_grad()
+    def _start_head(self, rows: slice, loadings: Tensor, bias: Tensor) -> None:
+        """Make some outputs of the head linear in z, the first entries of u."""
+        self.head.weight[rows] = 0.0
+        self.head.weight[rows, : loadings.shape[1]] = loadings
+        self.head.bias[rows] = bias

@@ -1,0 +1,122 @@
+"""The likelihood of a mixed table: blocks of columns of one kind, in one distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from pyro.distributions.torch_distribution import TorchDistribution
+from torch import Tensor, nn
+from torch.distributions import Distribution, constraints
+
+from pyro_gnr.model.conditionals import Shape
+from pyro_gnr.model.likelihoods.base import Likelihood
+from pyro_gnr.model.transport import transport
+
+__all__ = ["Block", "BlockLikelihood", "Columnwise"]
+
+
+class Block(NamedTuple):
+    """A distribution, batch (..., C), and the positions (C,) of its columns in the table."""
+
+    distribution: Distribution
+    columns: Tensor
+
+
+class Columnwise(TorchDistribution):
+    r"""Independent columns, each block with its own family: prod_j p_j(x_j), batch (..., D).
+
+    Args:
+        blocks: disjoint blocks that together hold columns 0, ..., D - 1.
+        order: (D,) place of each column among the blocks' columns laid side by side.
+
+    Example:
+        >>> from torch.distributions import Bernoulli, Normal
+        >>> normal = Block(Normal(torch.zeros(5, 1), 1.0), torch.tensor([1]))
+        >>> coin = Block(Bernoulli(torch.full((5, 1), 0.5)), torch.tensor([0]))
+        >>> Columnwise([normal, coin], torch.tensor([1, 0])).log_prob(torch.zeros(5, 2)).shape
+        torch.Size([5, 2])
+    """
+
+    arg_constraints = {}
+    support = constraints.real
+    has_rsample = False
+
+    def __init__(self, blocks: Sequence[Block], order: Tensor) -> None:
+        self.blocks = list(blocks)
+        self.order = order
+        lead = self.blocks[0].distribution.batch_shape[:-1]
+        super().__init__(lead + torch.Size([len(order)]), validate_args=False)
+
+    def side_by_side(self, parts: Sequence[Tensor]) -> Tensor:
+        """Put the blocks' parts (..., C) into the order of the columns, (..., D)."""
+        if len(parts) == 1:  # one block holds the columns in their own order
+            return parts[0]
+        return torch.cat(list(parts), -1)[..., self.order]
+
+    def expand(self, batch_shape: Shape, _instance: Columnwise | None = None) -> Columnwise:
+        """Broadcast to a larger batch shape (..., D)."""
+        lead = torch.Size(batch_shape)[:-1]
+        blocks = [
+            Block(b.distribution.expand((*lead, len(b.columns))), b.columns) for b in self.blocks
+        ]
+        return Columnwise(blocks, self.order)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Give log p_j(x_j), (..., D), for values (..., D)."""
+        return self.side_by_side(
+            [b.distribution.log_prob(value[..., b.columns]) for b in self.blocks]
+        )
+
+    def sample(self, sample_shape: Shape = ()) -> Tensor:
+        """Draw (*sample_shape, ..., D)."""
+        return self._float([b.distribution.sample(torch.Size(sample_shape)) for b in self.blocks])
+
+    def transport(self, uniforms: Tensor) -> Tensor:
+        """Map uniforms (..., D) to a draw (..., D), column by column."""
+        return self._float(
+            [transport(b.distribution, uniforms[..., b.columns]) for b in self.blocks]
+        )
+
+    def _float(self, parts: Sequence[Tensor]) -> Tensor:
+        return self.side_by_side([part.to(torch.get_default_dtype()) for part in parts])
+
+
+@transport.register
+def _(distribution: Columnwise, uniforms: Tensor) -> Tensor:
+    return distribution.transport(uniforms)
+
+
+class BlockLikelihood(nn.Module):
+    """p(x | u) of a mixed table: one likelihood a block of columns.
+
+    Args:
+        likelihoods: built likelihoods.
+        columns: for each of them the positions of its columns; together 0, ..., D - 1.
+    """
+
+    order: Tensor
+
+    def __init__(
+        self, likelihoods: Sequence[Likelihood], columns: Sequence[Sequence[int]]
+    ) -> None:
+        super().__init__()
+        self.likelihoods = nn.ModuleList(likelihoods)
+        for i, positions in enumerate(columns):
+            self.register_buffer(f"columns_{i}", torch.tensor(positions), persistent=False)
+        order = torch.tensor([j for positions in columns for j in positions]).argsort()
+        self.register_buffer("order", order, persistent=False)
+
+    def parts(self) -> list[Likelihood]:
+        """Give the likelihoods, in the order of `positions`."""
+        return list(self.likelihoods)  # type: ignore[arg-type]
+
+    def positions(self, i: int) -> Tensor:
+        """Give the positions (C,) of the columns of the i-th likelihood."""
+        return self.get_buffer(f"columns_{i}")
+
+    def forward(self, u: Tensor) -> Columnwise:
+        """Give p(x | u), batch (..., D), for u (..., H)."""
+        blocks = [Block(like(u), self.positions(i)) for i, like in enumerate(self.likelihoods)]
+        return Columnwise(blocks, self.order)

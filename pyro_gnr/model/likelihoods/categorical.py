@@ -1,0 +1,69 @@
+"""Categorical likelihood of columns with unordered levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.model.features import FeatureScale
+from pyro_gnr.model.likelihoods.base import Likelihood
+from pyro_gnr.model.likelihoods.bernoulli import STEEPEST
+from pyro_gnr.model.linear import LinearModel
+
+__all__ = ["Categorical"]
+
+
+class Categorical(Likelihood):
+    r"""x_j | u ~ Categorical(softmax(eta_j1(u), ..., eta_jn(u))) for a column of n levels.
+
+    Columns of different numbers of levels share one distribution: logits beyond a column's own
+    levels are minus infinity.
+
+    Example:
+        >>> likelihood = Categorical()
+        >>> columns = [Column("a", Kind.CATEGORICAL, "str", levels=("p", "q", "r"))]
+        >>> likelihood.build(columns, u_dim=4)
+        >>> likelihood(torch.zeros(7, 4)).probs.shape
+        torch.Size([7, 1, 3])
+    """
+
+    kinds = frozenset({Kind.CATEGORICAL, Kind.BINARY})
+    place: Tensor
+    valid: Tensor
+
+    def n_parameters(self, columns: Sequence[Column]) -> int:
+        """One a level."""
+        return sum(_n_levels(c) for c in columns)
+
+    def build(self, columns: Sequence[Column], u_dim: int) -> None:
+        """Make the head and the map from its outputs to (C, most levels)."""
+        super().build(columns, u_dim)
+        counts = torch.tensor([_n_levels(c) for c in columns])
+        level = torch.arange(int(counts.max()))
+        valid = level < counts[:, None]
+        first = counts.cumsum(0) - counts
+        self.register_buffer("valid", valid, persistent=False)
+        self.register_buffer(
+            "place", torch.where(valid, first[:, None] + level, 0), persistent=False
+        )
+
+    def distribution(self, parameters: Tensor) -> dist.Categorical:
+        """Give Categorical(logits), batch (..., C), from parameters (..., P)."""
+        logits = torch.where(self.valid, parameters[..., self.place], -torch.inf)
+        return dist.Categorical(logits=logits, validate_args=False)
+
+    def start(self, linear: LinearModel, scale: FeatureScale) -> None:
+        """Start where the log-probabilities, linearised at the mean, agree with the model."""
+        if len(scale.mean) != self.head.out_features:
+            return  # a binary column has one feature, not one a level: start at random
+        p = scale.mean.clamp(min=1e-3)
+        loadings = ((scale.scale / p)[:, None] * linear.loadings).clamp(-STEEPEST, STEEPEST)
+        self._start_head(slice(None), loadings, p.log())
+
+
+def _n_levels(column: Column) -> int:
+    return len(column.levels or ())

@@ -1,0 +1,69 @@
+"""What the likelihoods of real numbers with a location and a scale share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.model.features import FeatureScale
+from pyro_gnr.model.likelihoods.base import Likelihood
+from pyro_gnr.model.linear import LinearModel
+
+__all__ = ["LocationScale", "inverse_softplus"]
+
+
+class LocationScale(Likelihood):
+    """Location and scale of each column from u, with scale = floor + softplus(.); abstract.
+
+    Args:
+        floor: smallest scale in observed standard deviations, in (0, 1). Without one the bound
+            is unbounded: a scale can shrink onto a single value.
+        heteroscedastic: whether the scale depends on u, or is one number a column.
+
+    Raises:
+        ValueError: `floor` is not in (0, 1).
+    """
+
+    kinds = frozenset({Kind.CONTINUOUS})
+
+    def __init__(self, *, floor: float, heteroscedastic: bool) -> None:
+        super().__init__()
+        if not 0.0 < floor < 1.0:
+            raise ValueError(f"got floor={floor}, expected a number in (0, 1).")
+        self.floor = floor
+        self.heteroscedastic = heteroscedastic
+
+    def n_parameters(self, columns: Sequence[Column]) -> int:
+        """Two a column from u: location and raw scale."""
+        return 2 * len(columns)
+
+    def start(self, linear: LinearModel, scale: FeatureScale) -> None:
+        """Start at the linear model itself, with constant scales."""
+        c = len(linear.intercept)
+        location = scale.mean + scale.scale * linear.intercept
+        self._start_head(slice(0, c), scale.scale[:, None] * linear.loadings, location)
+        spread = (scale.scale * linear.noise.sqrt() - self.floor).clamp(min=1e-3)
+        nothing = torch.zeros_like(linear.loadings)
+        self._start_head(slice(c, 2 * c), nothing, inverse_softplus(spread))
+
+    def _location_scale(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Split parameters (..., 2C) into locations and scales, each (..., C)."""
+        location, raw = parameters.chunk(2, -1)
+        if not self.heteroscedastic:
+            # One number a column: only the head's bias counts, whatever u is.
+            raw = self.head.bias.chunk(2, -1)[1].expand_as(location)
+        return location, self.floor + softplus(raw)
+
+
+def inverse_softplus(y: Tensor) -> Tensor:
+    """Give x with softplus(x) = y, for y > 0.
+
+    Example:
+        >>> softplus(inverse_softplus(torch.tensor(2.5)))
+        tensor(2.5000)
+    """
+    return y + torch.log(-torch.expm1(-y))

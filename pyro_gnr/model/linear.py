@@ -1,0 +1,108 @@
+r"""Factor analysis of incomplete rows: the linear model in closed form where training starts.
+
+The linear-Gaussian relative of GNR, f = W z + mu + e with z ~ N(0, I), e ~ N(0, diag(psi)), has
+exact EM steps when cells are missing (Ghahramani & Hinton 1996; Ilin & Raiko 2010). A second of
+EM gives a start that thousands of gradient steps take long to reach, and its exact posterior
+is the start of the guide.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["LinearModel", "factor_analysis"]
+
+# Keeps the M step defined for a feature seen in fewer rows than there are factors.
+RIDGE = 1e-3
+
+
+class LinearModel(NamedTuple):
+    """Loadings W (F, L), intercept mu (F,), noise variance psi (F,) of standardised features."""
+
+    loadings: Tensor
+    intercept: Tensor
+    noise: Tensor
+
+    def take(self, features: Tensor) -> LinearModel:
+        """Select some features, given their positions (n,)."""
+        return LinearModel(self.loadings[features], self.intercept[features], self.noise[features])
+
+
+def factor_analysis(
+    features: Tensor,
+    visible: Tensor,
+    *,
+    latent_dim: int,
+    steps: int = 50,
+    smallest_noise: float | Tensor = 0.01,
+    generator: torch.Generator,
+) -> LinearModel:
+    """Fit factor analysis to incomplete rows by EM, missing cells integrated out exactly.
+
+    Args:
+        features: (N, F) standardised features, 0 where not visible.
+        visible: (N, F), 1 where the feature is seen, else 0.
+        latent_dim: L.
+        steps: EM steps.
+        smallest_noise: floor of the noise variances, one number or (F,); without it a Heywood
+            case ends at 0.
+        generator: source of the random start.
+
+    Returns:
+        The fitted linear model.
+
+    Example:
+        >>> g = torch.Generator().manual_seed(0)
+        >>> z = torch.randn(500, 1, generator=g)
+        >>> x = z @ torch.tensor([[0.9, 0.8, -0.9]]) + 0.4 * torch.randn(500, 3, generator=g)
+        >>> fit = factor_analysis(x, torch.ones(500, 3), latent_dim=1, generator=g)
+        >>> torch.allclose(fit.noise.sqrt(), torch.tensor(0.4), atol=0.05)
+        True
+    """
+    n_features = features.shape[1]
+    start = torch.randn(n_features, latent_dim, generator=generator, dtype=torch.float32)
+    model = LinearModel(
+        0.3 * start.to(features),
+        torch.zeros_like(features[0]),
+        torch.ones_like(features[0]),
+    )
+    for _ in range(steps):
+        model = _em_step(features, visible, model, smallest_noise)
+    return model
+
+
+def _em_step(x: Tensor, visible: Tensor, model: LinearModel, floor: float | Tensor) -> LinearModel:
+    mean, covariance = _posterior(x, visible, model)
+    n, latent_dim = mean.shape
+    z1 = torch.cat([mean, mean.new_ones(n, 1)], 1)
+    second = z1.unsqueeze(-1) * z1.unsqueeze(-2)
+    second[:, :latent_dim, :latent_dim] += covariance
+    eye = torch.eye(latent_dim + 1, dtype=x.dtype, device=x.device)
+    gram = (visible.T @ second.flatten(1)).unflatten(1, eye.shape) + RIDGE * eye
+    weights = torch.linalg.solve(gram, (visible * x).T @ z1)
+    loadings = weights[:, :latent_dim]
+    spread = covariance.flatten(1) @ _outer(loadings).T
+    residual = visible * ((x - z1 @ weights.T).square() + spread)
+    noise = residual.sum(0) / visible.sum(0).clamp(min=1.0)
+    return LinearModel(
+        loadings, weights[:, latent_dim], torch.maximum(noise, torch.as_tensor(floor).to(noise))
+    )
+
+
+def _posterior(x: Tensor, visible: Tensor, model: LinearModel) -> tuple[Tensor, Tensor]:
+    """Mean (N, L) and covariance (N, L, L) of z given the visible features."""
+    precision = visible / model.noise
+    latent_dim = model.loadings.shape[1]
+    eye = torch.eye(latent_dim, dtype=x.dtype, device=x.device)
+    factor = (precision @ _outer(model.loadings)).unflatten(1, eye.shape) + eye
+    covariance = torch.cholesky_inverse(torch.linalg.cholesky(factor))
+    pull = (precision * (x - model.intercept)) @ model.loadings
+    return (covariance @ pull.unsqueeze(-1)).squeeze(-1), covariance
+
+
+def _outer(loadings: Tensor) -> Tensor:
+    """w_f w_f' of every feature as a row, (F, L * L)."""
+    return (loadings.unsqueeze(-1) * loadings.unsqueeze(-2)).flatten(1)

@@ -1,0 +1,171 @@
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyro_gnr.data import Column, Kind, Schema
+
+
+def learn(values, kind=None, **options) -> Column:
+    X = pd.DataFrame({"col": pd.Series(values, **options)})
+    return Schema.learn(X, None if kind is None else {"col": kind}).columns[0]
+
+
+@pytest.mark.parametrize(
+    "values, dtype, kind, levels",
+    [
+        ([1.5, 2.0, None], "float64", "continuous", None),
+        ([1, 2, None], "Int64", "continuous", None),
+        ([0.0, 1.0, None], "float64", "binary", (0.0, 1.0)),
+        ([0, 1, 1], "int64", "binary", (0, 1)),
+        ([0.0, 0.0, None], "float64", "continuous", None),
+        ([1, 1, 1], "int64", "continuous", None),
+        ([0, 1, 2], "int64", "continuous", None),
+        ([True, False, None], "boolean", "binary", (False, True)),
+        ([True, False, None], "object", "binary", (False, True)),
+        ([True, True], "bool", "categorical", (True,)),
+        (["b", "a", None], "string", "binary", ("a", "b")),
+        (["b", "a", "c"], "object", "categorical", ("a", "b", "c")),
+        ([2, "a", 1], "object", "categorical", (1, 2, "a")),
+        (["a", None], "object", "categorical", ("a",)),
+        ([3, 1, 3], "category", "binary", (1, 3)),
+    ],
+)
+def test_default_kinds(values, dtype, kind, levels):
+    column = learn(values, dtype=dtype)
+    assert (column.kind, column.levels) == (Kind(kind), levels)
+    assert [type(v) for v in column.levels or ()] == [type(v) for v in levels or ()]
+    assert column.dtype == dtype
+    assert column.holes == sum(v is None for v in values)
+    assert column.whole == (dtype in ("Int64", "int64"))
+
+
+def test_declared_levels_keep_their_order_and_unobserved_ones_are_left_out():
+    dtype = pd.CategoricalDtype(["low", "never", "high", "alas"])
+    assert learn(["alas", "low", "high"], dtype=dtype).levels == ("low", "high", "alas")
+    P = pl.DataFrame({"e": ["b", "a"], "c": ["b", "a"]}).cast(
+        {"e": pl.Enum(["b", "x", "a"]), "c": pl.Categorical}
+    )
+    schema = Schema.learn(P)
+    assert [c.levels for c in schema.columns] == [("b", "a"), ("a", "b")]
+    assert [c.dtype for c in schema.columns] == ["Enum", "Categorical"]
+
+
+def test_chosen_kinds():
+    assert learn([3, 1, 2], "categorical").levels == (1, 2, 3)
+    assert learn([0.5, 1.5, None], Kind.BINARY).levels == (0.5, 1.5)
+    assert learn([0, 1, 1], "continuous").location == pytest.approx(2 / 3)
+    assert learn([True, False], "continuous").location == 0.5
+    assert learn([1, None, 2.0], "continuous", dtype=object).location == 1.5
+    assert learn([True, False], "categorical").kind is Kind.CATEGORICAL
+    assert learn(["a", "a"], "binary").levels == ("a",)
+
+
+@pytest.mark.parametrize(
+    "values, kind, options, text",
+    [
+        (["a", "b"], "continuous", {}, "'col'.*expected numbers"),
+        ([1, 2], "continuous", {"dtype": "category"}, "'col'.*expected numbers"),
+        ([1, 2, 3], "binary", {}, "'col' has 3 levels.*at most 2.*use 'categorical'"),
+        ([None, None], None, {}, "'col' has no observed value: drop it.*'ignore'"),
+        ([None, None], "binary", {"dtype": "category"}, "'col' has no observed value"),
+        ([1.0, np.inf, -np.inf], None, {}, "'col' has 2 infinite"),
+        ([1.0, np.inf, 2.0], "categorical", {}, "'col' has 1 infinite"),
+        ([f"t{i}" for i in range(101)] * 9, None, {}, "'col' looks like free text: 101 .* 909"),
+        ([f"t{i}" for i in range(21)], None, {}, "'col' looks like free text: 21 .* 21 "),
+        (list(range(21)), None, {"dtype": object}, "'col' looks like free text"),
+    ],
+)
+def test_columns_that_cannot_be_learnt(values, kind, options, text):
+    with pytest.raises(ValueError, match=text):
+        learn(values, kind, **options)
+
+
+def test_what_is_not_free_text():
+    assert len(learn([f"t{i}" for i in range(20)]).levels) == 20
+    assert len(learn([f"t{i}" for i in range(21)] * 2).levels) == 21
+    assert len(learn([f"t{i:03}" for i in range(100)] * 2).levels) == 100
+    assert len(learn([f"t{i}" for i in range(300)], "categorical").levels) == 300
+    assert len(learn([f"t{i}" for i in range(300)], dtype="category").levels) == 300
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pd.Series(pd.to_datetime(["2020-01-01", "2021-01-01"])),
+        pd.Series(pd.to_datetime(["2020-01-01", "2021-01-01"], utc=True)),
+        pd.Series(pd.to_timedelta([1, 2], unit="D")),
+        pd.Series(pd.period_range("2020", periods=2, freq="Y")),
+        pd.Series(pd.interval_range(0, 2)),
+        pd.Series([dt.date(2020, 1, 1), None, dt.date(2021, 1, 1)], dtype=object),
+        pd.Series([Decimal(1), Decimal(2)], dtype=object),
+        pd.Series([[1], [2]], dtype=object),
+        pd.Series([(1, 2), (3, 4)], dtype=object),
+        pd.Series([b"a", b"b"], dtype=object),
+        pd.Series([1j, 2j]),
+        pd.Series(pd.arrays.SparseArray([0.0, 1.0])),
+        pl.Series([dt.date(2020, 1, 1)] * 2),
+        pl.Series([dt.datetime(2020, 1, 1)] * 2),
+        pl.Series([dt.timedelta(1)] * 2),
+        pl.Series([dt.time(1)] * 2),
+        pl.Series([Decimal("1.5"), Decimal("2.5")]),
+        pl.Series([[1], [2]]),
+        pl.Series([{"a": 1}, {"a": 2}]),
+        pl.Series([b"a", b"b"]),
+        pl.Series([object(), object()], dtype=pl.Object),
+    ],
+    ids=lambda s: f"{type(s).__module__[:6]}-{s.dtype}",
+)
+def test_dtypes_that_cannot_be_modelled(series):
+    frame = (pd if isinstance(series, pd.Series) else pl).DataFrame({"col": series})
+    frame = frame.assign(x=1.0) if isinstance(frame, pd.DataFrame) else frame.with_columns(x=1.0)
+    with pytest.raises(TypeError, match="column 'col' has dtype .*kinds={'col': 'ignore'}"):
+        Schema.learn(frame)
+    schema = Schema.learn(frame, {"col": "ignore"})
+    assert schema.encode(frame).values.shape[1] == 1
+
+
+@pytest.mark.parametrize(
+    "training, batch, text",
+    [
+        ([1.0, 2.0], ["a", "b"], "'col' came as levels .* expected numbers"),
+        (["a", "b"], [1.0, 2.0], "'col' came as numbers .* expected strings"),
+        ([0, 1], ["0", "1"], "'col' came as strings .* expected numbers"),
+        (["a", "b"], ["a", "z"], "'col' has 1 level.* not seen in training: 'z'; .* 'a', 'b'"),
+        ([0, 1], [0, 2], "'col' has 1 level.* not seen in training: 2"),
+        ([1.0, 2.0], [1.0, np.inf], "'col' has 1 infinite"),
+    ],
+)
+def test_cells_that_do_not_fit_the_schema(training, batch, text):
+    schema = Schema.learn(pd.DataFrame({"col": training}))
+    for X in (pd.DataFrame({"col": batch}), pl.DataFrame({"col": batch})):
+        with pytest.raises(ValueError, match=text):
+            schema.encode(X)
+
+
+def test_a_long_list_of_levels_is_cut_short():
+    schema = Schema.learn(pd.DataFrame({"c": pd.Series(range(50), dtype="category")}))
+    with pytest.raises(ValueError, match=r"\(50 in all\)"):
+        schema.encode(pd.DataFrame({"c": [99]}))
+
+
+@given(
+    st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20), st.sampled_from([1e-200, 1, 1e200])
+)
+def test_location_and_scale(values, unit):
+    numbers = np.array(values)
+    column = learn(numbers * unit, "continuous")
+    np.testing.assert_allclose(
+        column.location, numbers.mean() * unit, rtol=1e-9, atol=1e-10 * unit
+    )
+    np.testing.assert_allclose(column.scale, numbers.std() * unit, rtol=1e-6, atol=1e-10 * unit)
+
+
+def test_a_constant_has_scale_zero_exactly():
+    column = learn([0.1] * 7)
+    assert (column.location, column.scale) == (0.1, 0.0)

@@ -1,0 +1,91 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+
+from pyro_gnr.data.frames import Fill, as_frame, column_names, complete, read
+
+STRINGS = np.array(["p", "q"], dtype=object)
+
+
+@pytest.mark.parametrize(
+    "X, error, text",
+    [
+        (pl.LazyFrame({"a": [1]}), TypeError, r"LazyFrame.*\.collect\(\)"),
+        (pd.Series([1.0]), TypeError, "got Series, expected a pandas or polars DataFrame"),
+        (scipy.sparse.eye(3).tocsr(), TypeError, r"toarray\(\)"),
+        (np.ma.masked_array([[1.0]]), TypeError, "got MaskedArray"),
+        ("table.csv", TypeError, "got str"),
+        (None, TypeError, "got NoneType"),
+        (np.zeros(3), ValueError, "Expected 2D array, got 1D array instead.*Reshape your data"),
+        (np.zeros((2, 2, 2)), ValueError, "got 3D"),
+        (np.zeros((2, 2), complex), ValueError, "Complex data not supported"),
+        ([["a", 1.0], ["b", 2.0]], ValueError, "other things than numbers"),
+        (np.array([["a", 1.0]], dtype=object), ValueError, "other things than numbers.*'a'"),
+        (np.array([[{}, 1.0]], dtype=object), TypeError, "argument must be .* string.* number"),
+        (np.zeros((2, 2), "M8[D]"), TypeError, "dtype datetime64"),
+    ],
+)
+def test_what_is_no_table(X, error, text):
+    with pytest.raises(error, match=text):
+        as_frame(X)
+
+
+def test_objects_and_lists_become_numbers():
+    X = np.array([[1, None], [pd.NA, 2.5]], dtype=object)
+    np.testing.assert_array_equal(as_frame(X), [[1.0, np.nan], [np.nan, 2.5]])
+    assert as_frame([[1, 2], [3, 4]]).dtype.kind == "i"
+    assert column_names(as_frame([[1, 2]])) == ("x0", "x1")
+
+
+def test_frames_are_passed_on():
+    for X in (pd.DataFrame({1: [1]}), pl.DataFrame({"a": [1]}), np.zeros((2, 2))):
+        assert as_frame(X) is X
+
+
+def test_reading_sorts():
+    assert read(pd.Series([True, None], dtype="boolean"), "b").boolean
+    assert read(pl.Series([1, None]), "n").whole
+    assert read(pl.Series([1, None]), "n").as_levels()[1] == (1,)
+    assert read(pd.Series(["a", "b"]), "c").as_numbers() is None
+    assert read(pd.Series([2, 3.5], dtype=object), "o").as_numbers().tolist() == [2.0, 3.5]
+    nothing = read(pd.Series([None, None], dtype=object), "e")
+    assert nothing.as_levels()[0].tolist() == [-1, -1] and nothing.as_levels()[1] == ()
+
+
+def test_columns_of_a_frame_with_repeated_names_are_written_by_position():
+    X = pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], columns=["a", "a"], index=[5, 5])
+    out = complete(X, {1: Fill(np.array([0]), np.array([9.0]))})
+    assert out.to_numpy().tolist() == [[1.0, 9.0], [3.0, 4.0]]
+    assert out.index.tolist() == [5, 5]
+    assert X.to_numpy().tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_attributes_of_a_frame_survive():
+    X = pd.DataFrame({"a": [1.0, None]})
+    X.attrs["source"] = "survey"
+    assert complete(X, {0: Fill(np.array([1]), np.array([9.0]))}).attrs == {"source": "survey"}
+
+
+@pytest.mark.parametrize("dtype", [object, "str", "string", "category"])
+def test_strings_are_written_in_the_callers_dtype(dtype):
+    X = pd.DataFrame({"a": pd.Series(["u", None, None], dtype=dtype)})
+    out = complete(X, {0: Fill(np.array([1, 2]), STRINGS)})
+    assert out["a"].tolist() == ["u", "p", "q"]
+    if dtype != "category":
+        assert out["a"].dtype == X["a"].dtype
+    else:
+        assert out["a"].cat.categories.tolist() == ["u", "p", "q"]
+
+
+def test_polars_stays_optional():
+    """Importing the package for a pandas user must not import polars."""
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, pyro_gnr.data; sys.exit('polars' in sys.modules or 'torch' in sys.modules)"
+    )
+    path = {"PYTHONPATH": ":".join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", program], env=path).returncode == 0

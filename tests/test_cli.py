@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from typer.testing import CliRunner
+
+import pyro_gnr
+from pyro_gnr.cli import app
+from pyro_gnr.data.files import digest, read_table
+
+STEPS = ("--max-steps", "3")
+
+
+class Ran(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+def run(*arguments: object) -> Ran:
+    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    return Ran(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    """Sixty rows of every kind; row 0 is complete, and `row` ties a row to its place."""
+    rng = np.random.default_rng(7)
+    n = 60
+    frame = pd.DataFrame(
+        {
+            "row": [f"r{i:03d}" for i in range(n)],
+            "income": pd.array(rng.normal(size=n) * 1e3, dtype="Float64"),
+            "children": pd.array(rng.integers(0, 6, n), dtype="Int64"),
+            "insured": pd.array(rng.random(n) < 0.6, dtype="boolean"),
+            "region": pd.array(rng.choice(["north", "south", "west"], n), dtype="string"),
+        }
+    )
+    for j in range(1, 5):
+        frame.iloc[rng.choice(np.arange(1, n), 10, replace=False), j] = pd.NA
+    return frame
+
+
+@pytest.fixture
+def table(frame, tmp_path) -> Path:
+    path = tmp_path / "people.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def impute(table: Path, output: Path, *arguments: object, m: int = 2) -> Ran:
+    return run(
+        *("impute", table, "--output", output, "--m", m, "--kind", "row=ignore", *STEPS),
+        *arguments,
+    )
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def assert_completes(completed: pd.DataFrame, original: pd.DataFrame) -> None:
+    """No holes; observed cells bit-equal; imputed ones of the column's own kind."""
+    assert list(completed) == list(original)
+    assert not completed.isna().any(axis=None)
+    for name in original:
+        seen = original[name].notna()
+        assert completed[name][seen].tolist() == original[name][seen].tolist()
+    assert set(completed["region"]) <= set(original["region"].dropna())
+    assert (completed["children"] % 1 == 0).all()
+    assert set(completed["insured"]) <= {True, False}
+
+
+class TestHelp:
+    @pytest.mark.parametrize("arguments", [[], ["describe"], ["fit"], ["impute"], ["demo"]])
+    def test_help(self, arguments):
+        assert run(*arguments, "--help").status == 0
+
+    def test_help_imports_nothing_heavy(self):
+        code = (
+            "import sys; from typer.testing import CliRunner; from pyro_gnr.cli import app;"
+            "assert CliRunner().invoke(app, ['impute', '--help']).exit_code == 0;"
+            "print({'torch', 'pyro', 'pandas', 'numpy', 'sklearn'} & set(sys.modules))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.stdout, done.returncode) == ("set()\n", 0), done.stderr
+
+    def test_version(self):
+        assert run("--version").out.startswith("pyro-gnr 0.")
+
+
+class TestDescribe:
+    def test_columns_kinds_and_missing_counts(self, table):
+        ran = run("describe", table, "--kind", "row=ignore", "--seed", "1")
+        assert ran.status == 0
+        assert "60 rows, 5 columns, 40 missing cells (13.3%)" in ran.out
+        for name, kind in [
+            ("row", "ignore"),
+            ("income", "continuous"),
+            ("insured", "binary"),
+            ("region", "categorical"),
+        ]:
+            line = next(line for line in ran.out.splitlines() if line.split()[:1] == [name])
+            assert kind in line
+
+    def test_patterns_with_counts(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text("a,b,c\n" + "1.5,,\n" * 3 + "2.5,1.5,\n" * 2 + "1.5,0.5,a\n1.5,2.5,b\n")
+        out = run("describe", path).out.split("missing together")[1]
+        rows = [line.strip().split(maxsplit=2) for line in out.splitlines() if "%" in line]
+        assert rows == [["3", "42.9%", "b, c"], ["2", "28.6%", "(none)"], ["2", "28.6%", "c"]]
+
+    def test_all_problems_at_once_beside_the_description(self, tmp_path):
+        path = tmp_path / "t.csv"
+        note = [f"note number {i}" for i in range(120)]
+        pd.DataFrame({"note": note, "empty": None, "x": np.arange(120) / 7}).to_csv(
+            path, index=False
+        )
+        ran = run("describe", path)
+        assert ran.status == 2
+        assert "note" in ran.err
+        assert "empty" in ran.err
+        assert "continuous" in ran.out
+
+    def test_names_are_not_markup(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text("[red]a,b\n1.5,2\n2.5,\n3.5,4\n")
+        assert "[red]a" in run("describe", path).out
+
+
+class TestImpute:
+    def test_directory_of_tables_with_a_manifest(self, table, frame, tmp_path):
+        out = tmp_path / "out"
+        ran = impute(table, out)
+        assert ran.status == 0, ran.err
+        assert "40 cells imputed in 4 columns" in ran.out
+        assert "Pareto k above 0.7" in ran.out
+        manifest = json.loads((out / "manifest.json").read_text())
+        assert sorted(manifest["files"]) == ["imputation_1.csv", "imputation_2.csv"]
+        assert sorted(p.name for p in out.iterdir()) == [
+            *sorted(manifest["files"]),
+            "manifest.json",
+        ]
+        for name, sha in manifest["files"].items():
+            assert digest(out / name) == sha
+            assert_completes(read_table(out / name), frame)
+        assert manifest["m"] == 2
+        assert manifest["seed"] == 0
+        assert manifest["source"] == {"name": "people.csv", "sha256": digest(table)}
+        assert manifest["imputed_cells"]["income"] == 10
+        assert manifest["versions"]["pandas"] == pd.__version__
+
+    @pytest.mark.parametrize("name", ["long.csv", "long.parquet", "LONG.CSV"])
+    def test_one_long_table(self, table, frame, tmp_path, name):
+        assert impute(table, tmp_path / name).status == 0
+        long = read_table(tmp_path / name)
+        assert list(long) == [".imp", ".id", *frame]
+        assert long[".imp"].tolist() == [0] * 60 + [1] * 60 + [2] * 60
+        parts = [part.iloc[:, 2:].reset_index(drop=True) for _, part in long.groupby(".imp")]
+        assert_frame_equal(parts[0], frame, check_dtype=False)
+        for part in parts[1:]:
+            assert_completes(part, frame)
+
+    def test_parquet_in_parquet_out(self, frame, tmp_path):
+        frame["region"] = frame["region"].astype("category")
+        frame.index = pd.Index(range(100, 160), name="person")
+        frame.to_parquet(tmp_path / "people.parquet")
+        source = pd.read_parquet(tmp_path / "people.parquet")
+        assert impute(tmp_path / "people.parquet", tmp_path / "out").status == 0
+        completed = pd.read_parquet(tmp_path / "out" / "imputation_1.parquet")
+        assert completed.dtypes.to_dict() == source.dtypes.to_dict()
+        assert completed.index.equals(source.index)
+        assert_completes(completed, source)
+
+    def test_the_seed_decides(self, table, tmp_path):
+        for name, seed in [("a", 5), ("b", 5), ("c", 6)]:
+            assert impute(table, tmp_path / name, "--seed", seed).status == 0
+        assert snapshot(tmp_path / "a") == snapshot(tmp_path / "b")
+        first = "imputation_1.csv"
+        assert snapshot(tmp_path / "a")[first] != snapshot(tmp_path / "c")[first]
+
+    def test_a_saved_model_gives_the_same_tables(self, table, tmp_path):
+        model = tmp_path / "model"
+        ran = run("fit", table, "--model", model, "--kind", "row=ignore", *STEPS)
+        assert (ran.status, ran.err) == (0, "")
+        assert "60 rows" in ran.out
+        ran = run("impute", table, "--model", model, "--output", tmp_path / "a", "--m", 2)
+        assert ran.status == 0, ran.err
+        assert impute(table, tmp_path / "b").status == 0
+        first = "imputation_1.csv"
+        assert snapshot(tmp_path / "a")[first] == snapshot(tmp_path / "b")[first]
+
+    def test_quiet(self, table, tmp_path):
+        ran = impute(table, tmp_path / "out", "--quiet")
+        assert ran == Ran(0, "", "")
+
+    def test_every_mechanism(self, table, tmp_path):
+        for name in ("conjunction", "ignorable"):
+            assert impute(table, tmp_path / name, "--mechanism", name).status == 0
+
+
+class TestOutputIsSafe:
+    @pytest.mark.parametrize("name", ["out", "out.csv"])
+    def test_an_existing_output_needs_force(self, table, tmp_path, name):
+        assert impute(table, tmp_path / name, "--seed", 1).status == 0
+        before = snapshot(tmp_path)
+        ran = impute(table, tmp_path / name, "--seed", 2)
+        assert ran.status == 2
+        assert "exists already" in ran.err
+        assert snapshot(tmp_path) == before
+        assert impute(table, tmp_path / name, "--seed", 2, "--force").status == 0
+        assert snapshot(tmp_path) != before
+
+    def test_a_model_needs_force_too(self, table, tmp_path):
+        fit = ("fit", table, "--model", tmp_path / "model", "--kind", "row=ignore", *STEPS)
+        assert run(*fit).status == 0
+        assert run(*fit).status == 2
+        assert run(*fit, "--force").status == 0
+
+    def test_a_directory_of_somebody_else_is_never_replaced(self, table, tmp_path):
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "thesis.txt").write_text("ten years")
+        ran = impute(table, out, "--force")
+        assert ran.status == 2
+        assert "thesis.txt" in ran.err
+        assert run("fit", table, "--model", out, "--force", "--kind", "row=ignore").status == 2
+        assert snapshot(out) == {"thesis.txt": b"ten years"}
+
+    def test_a_file_added_to_our_directory_is_not_lost(self, table, tmp_path):
+        assert impute(table, tmp_path / "out").status == 0
+        (tmp_path / "out" / "notes.txt").touch()
+        assert impute(table, tmp_path / "out", "--force").status == 2
+        assert (tmp_path / "out" / "notes.txt").exists()
+
+    def test_a_model_is_not_replaced_by_imputations(self, table, tmp_path):
+        fit = ("fit", table, "--model", tmp_path / "model", "--kind", "row=ignore", *STEPS)
+        assert run(*fit).status == 0
+        before = snapshot(tmp_path)
+        assert impute(table, tmp_path / "model", "--force").status == 2
+        assert snapshot(tmp_path) == before
+
+    def test_the_input_is_never_overwritten(self, table, tmp_path):
+        before = snapshot(tmp_path)
+        assert impute(table, table, "--force").status == 2
+        assert impute(table, tmp_path / "." / table.name, "--force").status == 2
+        assert impute(table, tmp_path, "--force").status == 2
+        assert snapshot(tmp_path) == before
+
+    @pytest.mark.parametrize("name", ["none/out", "people.csv/out"])
+    def test_an_unwritable_output_is_known_before_the_fit(
+        self, table, tmp_path, monkeypatch, name
+    ):
+        monkeypatch.setattr(pyro_gnr.GNRImputer, "fit", lambda *_: pytest.fail("too late"))
+        ran = impute(table, tmp_path / name)
+        assert ran.status == 2
+        assert "does not exist" in ran.err
+
+    @pytest.mark.parametrize("force", [(), ("--force",)])
+    @pytest.mark.parametrize("error", [FloatingPointError("step 7"), OSError("disk full")])
+    def test_failing_work_leaves_everything_as_it_was(
+        self, table, tmp_path, monkeypatch, error, force
+    ):
+        if force:
+            assert impute(table, tmp_path / "out").status == 0
+        before = snapshot(tmp_path)
+
+        def fail(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(pyro_gnr.GNRImputer, "fit", fail)
+        ran = impute(table, tmp_path / "out", *force)
+        assert ran.status == 1
+        assert str(error) in ran.err
+        assert snapshot(tmp_path) == before
+        assert not list(tmp_path.glob(".*"))
+
+    def test_failing_half_way_through_the_tables(self, table, tmp_path, monkeypatch):
+        write, calls = pyro_gnr.data.files.write_table, []
+
+        def fail_second(frame: pd.DataFrame, path: Path) -> None:
+            calls.append(path)
+            if len(calls) == 2:
+                raise OSError("disk full")
+            write(frame, path)
+
+        monkeypatch.setattr("pyro_gnr.data.files.write_table", fail_second)
+        assert impute(table, tmp_path / "out").status == 1
+        assert [p.name for p in tmp_path.iterdir()] == [table.name]
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--m", "0"], "--m"),
+            (["--max-steps", "0"], "--max-steps"),
+            (["--seed", "-1"], "--seed"),
+            (["--kind", "income"], "COLUMN=KIND"),
+            (["--kind", "=ignore"], "COLUMN=KIND"),
+            (["--kind", "income=wavy"], "wavy"),
+            (["--kind", "wages=continuous"], "wages"),
+            (["--kind", "row=continuous"], "twice"),
+            (["--mechanism", "magic"], "magic"),
+            (["--model", "no-such-model"], "no-such-model"),
+        ],
+    )
+    def test_arguments(self, table, tmp_path, arguments, message):
+        before = snapshot(tmp_path)
+        ran = impute(table, tmp_path / "out", *arguments)
+        assert ran.status == 2
+        assert message in ran.err
+        assert snapshot(tmp_path) == before
+
+    @pytest.mark.parametrize(
+        ("name", "text", "message"),
+        [
+            ("t.csv", None, "t.csv"),
+            ("t.xlsx", "a,b\n1,2\n", ".csv or .parquet"),
+            ("t.csv", "", "t.csv"),
+            ("t.csv", "a,b\n", "row"),
+            ("t.csv", "a,b\n1,2\n", "n_samples=1"),
+            ("t.csv", "a,a\n1,2\n3,\n", "'a'"),
+            ("t.csv", "a,b\n1,\n3,\n", "b"),
+            ("t.csv", "a,b\n1.5,inf\n3.5,2\n", "b"),
+            ("t.parquet", "a,b\n1,2\n3,\n", "t.parquet"),
+        ],
+    )
+    @pytest.mark.parametrize("command", ["fit", "impute", "describe"])
+    def test_tables(self, tmp_path, command, name, text, message):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+        before = snapshot(tmp_path)
+        output = {"fit": ("--model",), "impute": ("--output",), "describe": ()}[command]
+        ran = run(command, tmp_path / name, *output, *[tmp_path / "out" for _ in output])
+        assert ran.status == 2
+        assert message in ran.err
+        assert "Traceback" not in ran.err
+        assert snapshot(tmp_path) == before
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [["--kind", "row=ignore"], ["--mechanism", "ignorable"], ["--max-steps", "3"]],
+    )
+    def test_a_saved_model_decides_for_itself(self, table, tmp_path, arguments):
+        ran = run("impute", table, "--output", tmp_path / "o", "--model", tmp_path, *arguments)
+        assert ran.status == 2
+        assert arguments[0] in ran.err
+        assert "--model" in ran.err
+
+    def test_a_foreign_model_directory(self, table, tmp_path):
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "manifest.json").write_text('{"format": "another program"}')
+        ran = run("impute", table, "--output", tmp_path / "out", "--model", tmp_path / "model")
+        assert ran.status == 2
+        assert not (tmp_path / "out").exists()
+
+    def test_columns_that_the_model_does_not_know(self, table, frame, tmp_path):
+        model = tmp_path / "model"
+        assert run("fit", table, "--model", model, "--kind", "row=ignore", *STEPS).status == 0
+        frame.rename(columns={"income": "wages"}).to_csv(table, index=False)
+        ran = run("impute", table, "--output", tmp_path / "out", "--model", model)
+        assert ran.status == 2
+        assert "wages" in ran.err
+
+
+def test_the_demo_makes_a_directory(tmp_path):
+    ran = run("demo", "--output", tmp_path / "demo.csv")
+    assert ran.status == 2
+    assert "directory" in ran.err
+
+
+def test_demo(tmp_path):
+    out = tmp_path / "demo"
+    ran = run("demo", "--output", out, "--m", 2, *STEPS)
+    assert ran.status == 0, ran.err
+    summary = read_table(out / "summary.csv")
+    assert len(summary) == 11
+    assert len(list((out / "pictures").iterdir())) == 11
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert {"imputation_1.csv", "imputation_2.csv", "summary.csv"} <= set(manifest["files"])
+    assert not read_table(out / "imputation_1.csv").isna().any(axis=None)
+    assert "household_income" in ran.out
+    assert run("demo", "--output", out, "--m", 2, *STEPS, "--force").status == 0
