@@ -200,12 +200,12 @@ def impute(
                 imputer = _new_imputer(kinds, seed, mechanism, max_steps, quiet)
             else:
                 _check_absent(model, kind=kind, mechanism=mechanism, max_steps=max_steps)
-                imputer = _load_imputer(model, seed, quiet)
+                imputer = _load_imputer(model, quiet)
             frame = read_table(table)
         if model is None:
             imputer.fit(frame)
-        imputation = imputer.impute(frame, m=m)
-        _write(imputation, path, imputer=imputer, source=table)
+        imputation = imputer.impute(frame, m=m, seed=None if model is None else seed)
+        _write(imputation, path, source=table)
     if not quiet:
         _summarise(imputation, output=output, seconds=time.perf_counter() - start)
 
@@ -239,7 +239,7 @@ def demo(
         plot_imputations(imputation, path / "pictures")
         summary = _comparison(imputation)
         write_table(summary, path / "summary.csv")
-        _write(imputation, path, imputer=imputer, source=None)
+        _write(imputation, path, source=None)
     if not quiet:
         _summarise(imputation, output=output, seconds=time.perf_counter() - start)
         _show(_table("observed and imputed", map(str, summary), summary.itertuples(index=False)))
@@ -306,11 +306,10 @@ def _new_imputer(
     return imputer.set_params(**{k: v for k, v in given.items() if v is not None})
 
 
-def _load_imputer(model: Path, seed: int | None, quiet: bool) -> GNRImputer:
+def _load_imputer(model: Path, quiet: bool) -> GNRImputer:
     from pyro_gnr import GNRImputer
 
-    imputer = GNRImputer.load(model).set_params(verbose=not quiet)
-    return imputer if seed is None else imputer.set_params(random_state=seed)
+    return GNRImputer.load(model).set_params(verbose=not quiet)
 
 
 # -- what comes out -------------------------------------------------------------------------------
@@ -354,9 +353,7 @@ def _foreign_files(directory: Path, ours: str) -> list[str]:
     return sorted(found - known)
 
 
-def _write(
-    imputation: MultipleImputation, path: Path, *, imputer: GNRImputer, source: Path | None
-) -> None:
+def _write(imputation: MultipleImputation, path: Path, *, source: Path | None) -> None:
     """Write one long table, or a directory of M tables in the source's format."""
     from pyro_gnr.data.files import digest, write_table
 
@@ -372,8 +369,8 @@ def _write(
     manifest = {
         "format": IMPUTATIONS,
         "m": imputation.m,
-        "seed": imputer.random_state,
-        "mechanism": str(imputer.mechanism),
+        "seed": imputation.fitted.seed,
+        "mechanism": type(imputation.fitted.model.m_given_ux).__name__,
         "source": {"name": source.name, "sha256": digest(source)} if source else "load_nhanes()",
         "rows": len(imputation.table.keys),
         "imputed_cells": _imputed_cells(imputation),

@@ -14,7 +14,6 @@ from pyro_gnr.model.assemble import assemble
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Guide
 from pyro_gnr.model.likelihoods import Gaussian
-from pyro_gnr.model.likelihoods.gaussian import inverse_softplus
 from pyro_gnr.model.linear import LinearModel
 
 
@@ -135,7 +134,7 @@ def make_linear_gaussian(n_rows=6, n_columns=4, latent_dim=2, *, seed=0) -> Line
     with torch.no_grad():
         head = model.x_given_u.likelihoods[0].head
         head.weight[:n_columns] = w
-        head.bias.copy_(torch.cat([mu, inverse_softplus(s - 0.05)]))
+        head.bias.copy_(torch.cat([mu, torch.expm1(s - 0.05).log()]))
         model.m_given_ux.head.bias.copy_(torch.logit(torch.tensor(rates)))
         guide.encoder.start(LinearModel(w, mu, s.square()))
     z = rng.normal(size=(n_rows, latent_dim))

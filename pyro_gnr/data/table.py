@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pyro_gnr.data import checks, frames, keys
+from pyro_gnr.data import checks, completion, frames, keys
 from pyro_gnr.data.columns import (
     Column,
     Kind,
@@ -279,8 +279,9 @@ class Table:
         places = [i for i, c in enumerate(self.schema.columns) if c.kind is not Kind.IGNORE]
         for place, column, part in zip(places, self.schema.modelled, parts, strict=True):
             if len(part):
-                fills[place] = frames.Fill(rows[part], _in_units(column, decoded[part]))
-        return frames.complete(self.frame, fills)
+                values_in_units = _in_units(column, decoded[part])
+                fills[place] = completion.Fill(rows[part], values_in_units, column.levels or ())
+        return completion.complete(self.frame, fills)
 
     def index_labels(self) -> pd.Index:
         """Give the (N,) labels of the rows for reports: the pandas index, or 0..N-1."""

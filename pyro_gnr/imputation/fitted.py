@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,13 +13,7 @@ from torch import Tensor
 
 from pyro_gnr.data.table import Schema, Table
 from pyro_gnr.imputation.mixtures import Mixture
-from pyro_gnr.inference.posterior import (
-    Posterior,
-    effective_sample_size,
-    infer,
-    pareto_k,
-    resample,
-)
+from pyro_gnr.inference.posterior import Posterior, infer, resample
 from pyro_gnr.inference.progress import progress
 from pyro_gnr.inference.randomness import keyed_uniforms
 from pyro_gnr.model.gnr import GNR
@@ -69,13 +63,10 @@ class FittedModel:
     device: torch.device
     show_progress: bool = False
 
-    def with_seed(self, seed: int) -> FittedModel:
-        """Give the same model with other row-keyed draws."""
-        return replace(self, seed=seed)
-
     def tensors(self, table: Table) -> tuple[Tensor, Tensor, Tensor]:
         """Give x, observed and visible of a table, each (N, D), on the model's device."""
-        x = torch.from_numpy(table.values).to(self.device, torch.get_default_dtype())
+        # The networks' own precision: torch's default may have changed since the fit.
+        x = torch.from_numpy(table.values).to(self.guide.encoder.centre)
         observed = torch.from_numpy(table.observed).to(self.device)
         return x, observed, torch.from_numpy(table.visible).to(self.device)
 
@@ -94,8 +85,8 @@ class FittedModel:
         # Missing cells are sorted by row, so a batch of rows is a run of cells.
         starts = np.searchsorted(table.missing[0], np.arange(n_rows + 1))
         for rows, keys, posterior in self._posteriors(table, _incomplete(table)):
-            ess[rows] = effective_sample_size(posterior.log_weights).cpu().numpy()
-            k[rows] = pareto_k(posterior.log_weights).cpu().numpy()
+            ess[rows] = posterior.ess.cpu().numpy()
+            k[rows] = posterior.pareto_k.cpu().numpy()
             x = self._draw_rows(posterior, keys, m).cpu().numpy()
             cells = slice(starts[rows[0]], starts[rows[-1] + 1])
             where = np.searchsorted(rows, table.missing[0][cells])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +16,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
+from pyro_gnr.data import checks, frames
 from pyro_gnr.data.table import Schema, Table
 from pyro_gnr.imputation.fitted import FittedModel
 from pyro_gnr.imputation.multiple import MultipleImputation
@@ -165,12 +168,19 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             TypeError: X or a column is of a type that cannot be modelled.
             FloatingPointError: training diverged; says at which step and what to try.
         """
+        fresh = copy.copy(self)
+        fresh._fit(X)
+        # Only now: a fit that fails leaves the imputer as it was.
+        self.__dict__ = fresh.__dict__
+        return self
+
+    def _fit(self, X: Any) -> None:
         settings = check_settings(self)
         device = resolve_device(self.device)
         X = self._validated(X, reset=True)
         schema = Schema.learn(X, self.kinds)
         table = schema.encode(X, row_key=self.row_key)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = _seed(self.random_state)
         settings = settings.sized(latent_dim_for(schema, self.latent_dim), len(table.keys))
         with local_seed(seed, device):
             model, guide = assemble(schema.modelled, **settings.assembly())
@@ -182,11 +192,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             particles=self.imputation_particles,
             seed=seed,
             device=device,
-            show_progress=self.verbose,
         )
         fit = self._train(fitted, table)
         self._keep(fitted, settings, fit)
-        return self
 
     def _train(self, fitted: FittedModel, table: Table) -> Fit:
         rng = np.random.default_rng(fitted.seed)
@@ -227,7 +235,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             some = shuffled[:LARGEST_VALIDATION]
             shown, lost = (tuple(d[some] for d in side) for side in (data, hidden))
             return hidden, HeldOutCells(shown, lost, seed=fitted.seed)
-        n_held = max(1, min(LARGEST_VALIDATION, round(self.validation_fraction * n_rows)))
+        # At least one row each to hold out and to train on.
+        n_held = round(self.validation_fraction * n_rows)
+        n_held = max(1, min(LARGEST_VALIDATION, n_rows - 1, n_held))
         held, kept = shuffled[:n_held], shuffled[n_held:]
         validation = HeldOutRows(tuple(d[held] for d in data), seed=fitted.seed)
         return tuple(d[kept] for d in data), validation
@@ -255,7 +265,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             ValueError: the columns differ from the training table's, or a level is new.
         """
         table = self._encoded(X)
-        return table.fill(self._fitted.point(table))
+        return table.fill(self._at_work().point(table))
 
     def impute(self, X: Any, m: int = 20, *, seed: int | None = None) -> MultipleImputation:
         """Draw M completed tables.
@@ -269,12 +279,15 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The completed tables, with intervals and diagnostics.
 
         Raises:
-            ValueError: m is no positive whole number; else as `transform`.
+            ValueError: m is no positive whole number, seed no whole number >= 0; else as
+                `transform`.
         """
         if not is_whole(m, least=1):
             raise ValueError(f"got m={m!r}, expected a whole number of tables >= 1.")
+        if not (seed is None or is_whole(seed, least=0)):
+            raise ValueError(f"got seed={seed!r}, expected a whole number >= 0, or None.")
         table = self._encoded(X)
-        fitted = self._fitted if seed is None else self._fitted.with_seed(seed)
+        fitted = self._at_work(seed)
         return MultipleImputation(table, fitted.draw(table, int(m)), fitted)
 
     def score(self, X: Any, y: object = None) -> float:
@@ -287,11 +300,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             X: as for `transform`.
             y: ignored.
         """
-        return float(self._fitted_bounds(X).mean())
-
-    def _fitted_bounds(self, X: Any) -> np.ndarray:
-        table = self._encoded(X)
-        return self._fitted.row_bounds(table)
+        return float(self._at_work().row_bounds(self._encoded(X)).mean())
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> None:
         """Save the fitted imputer as a directory of safetensors and JSON; never a pickle.
@@ -301,7 +310,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             overwrite: whether to replace a model saved there before.
 
         Raises:
-            FileExistsError: there is something already, and `overwrite` is False.
+            FileExistsError: there is something already, and `overwrite` is False or it is no
+                saved model.
+            ValueError: a part's class has the name of another one that this package knows.
             TypeError: a hyperparameter of a part cannot be written as JSON.
         """
         from pyro_gnr.imputation.storage import save
@@ -335,6 +346,16 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         return load(cls, Path(directory), components or {}, device=device)
 
+    def _at_work(self, seed: int | None = None) -> FittedModel:
+        """The fitted model, with the arguments that may change after the fit."""
+        seed = self._fitted.seed if seed is None else int(seed)
+        return replace(
+            self._fitted,
+            seed=seed,
+            particles=self.imputation_particles,
+            show_progress=self.verbose,
+        )
+
     def _encoded(self, X: Any) -> Table:
         check_is_fitted(self)
         X = self._validated(X, reset=False)
@@ -342,7 +363,10 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _validated(self, X: Any, *, reset: bool) -> Any:
         """Check what scikit-learn checks; data frames stay as they are, lists become arrays."""
-        if nw.dependencies.is_into_dataframe(X):
+        if nw.dependencies.is_into_dataframe(X) or nw.dependencies.is_polars_lazyframe(X):
+            X = frames.as_frame(X)  # refuses libraries that we do not write
+            if reset:
+                checks.check_shape(X, frames.column_names(X), {})
             validate_data(self, X, skip_check_array=True, reset=reset)
             return X
         return validate_data(
@@ -358,3 +382,12 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    """A whole number stays what it is; of anything else scikit-learn makes a generator."""
+    if random_state is None:  # scikit-learn would draw from numpy's global generator
+        return int(np.random.default_rng().integers(2**31 - 1))
+    if is_whole(random_state, least=0) and random_state < 2**32:  # type: ignore[operator]
+        return int(random_state)  # type: ignore[arg-type]
+    return int(check_random_state(random_state).randint(2**31 - 1))

@@ -83,7 +83,8 @@ class Mixture(NamedTuple):
 
     def _quantile(self, distribution: Distribution, p: float) -> Tensor:
         # The mixture's quantile lies between the smallest and the largest of the particles'.
-        own = transport(distribution, torch.full(distribution.batch_shape, p, dtype=torch.float64))
+        at = self.weights.new_full(distribution.batch_shape, p, dtype=torch.float64)
+        own = transport(distribution, at)
         low, high = own.amin(0), own.amax(0)
         weights = self.weights.unsqueeze(-1)
         for _ in range(BISECTIONS):

@@ -101,11 +101,12 @@ class MultipleImputation:
         taken = {".imp", ".id"} & {c.name for c in self.table.schema.columns}
         if taken:
             raise ValueError(f"the table has columns {sorted(taken)} already: rename them first.")
-        frames = [self.table.frame, *self]
+        tables = list(self)
         if not isinstance(self.table.frame, (pd.DataFrame, np.ndarray)):
-            return _long_polars(frames, self.ids)
+            return _long_polars(self.table.frame, tables, self.ids)
         names = [c.name for c in self.table.schema.columns]
-        return _long_pandas([_named(frame, names) for frame in frames], self.ids)
+        original, *completed = (_named(t, names) for t in [self.table.frame, *tables])
+        return _long_pandas(original, completed, self.ids)
 
     def interval(self, level: float = 0.9) -> pd.DataFrame:
         """Give a central credible interval of every imputed cell.
@@ -201,22 +202,33 @@ def _named(frame: Any, names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(frame, columns=names) if isinstance(frame, np.ndarray) else frame
 
 
-def _long_pandas(frames: list[pd.DataFrame], ids: pd.Index) -> pd.DataFrame:
-    n_rows = len(ids)
-    long = pd.concat(frames, ignore_index=True)
-    long.insert(0, ".imp", np.repeat(np.arange(len(frames)), n_rows))
-    long.insert(1, ".id", ids.append([ids] * (len(frames) - 1)))
+# A column that cannot hold its imputations (an all-missing one of no type, an Enum without a
+# level) is of another dtype where it is completed: the original is cast to that one.
+
+
+def _long_pandas(
+    original: pd.DataFrame, completed: list[pd.DataFrame], ids: pd.Index
+) -> pd.DataFrame:
+    for j, dtype in enumerate(completed[0].dtypes):
+        if dtype != original.dtypes.iloc[j]:
+            original = original.copy(deep=False)
+            original.isetitem(j, original.iloc[:, j].astype(dtype).array)
+    long = pd.concat([original, *completed], ignore_index=True)
+    long.insert(0, ".imp", np.repeat(np.arange(len(completed) + 1), len(ids)))
+    long.insert(1, ".id", ids.append([ids] * len(completed)))
     return long
 
 
-def _long_polars(frames: list[Any], ids: pd.Index) -> Any:
+def _long_polars(original: Any, completed: list[Any], ids: pd.Index) -> Any:
     import polars as pl
 
-    n_rows = len(ids)
     keys = pl.DataFrame(
         {
-            ".imp": np.repeat(np.arange(len(frames)), n_rows),
-            ".id": np.tile(ids.to_numpy(), len(frames)),
+            ".imp": np.repeat(np.arange(len(completed) + 1), len(ids)),
+            ".id": np.tile(ids.to_numpy(), len(completed) + 1),
         }
     )
-    return pl.concat([keys, pl.concat(frames)], how="horizontal")
+    schema = completed[0].schema
+    changed = {name: dtype for name, dtype in schema.items() if dtype != original.schema[name]}
+    rows = pl.concat([original.cast(changed), *completed])
+    return pl.concat([keys, rows], how="horizontal")

@@ -83,6 +83,8 @@ def check_settings(imputer: GNRImputer) -> Settings:
         given = getattr(imputer, name)
         if given is not None and not hasattr(given, "items"):
             raise TypeError(f"got {name}={given!r}, expected a dict from column names, or None.")
+    if imputer.callback is not None and not callable(imputer.callback):
+        raise TypeError(f"got callback={imputer.callback!r}, expected a function, or None.")
     # Templates are tried here, so that a wrong name fails before the table is read.
     resolve(imputer.prior, PRIORS, Prior)
     resolve(imputer.mechanism, MECHANISMS, Mechanism)
@@ -117,9 +119,11 @@ def resolve_device(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"got device={device!r}, which cannot be used here: {error}") from error
+        # A round trip: not every device that torch has a name for can hold numbers.
+        torch.zeros(1, device=torch.device(device)).cpu()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"got device={device!r}, which cannot be used here: {reason}") from error
     return torch.device(device)
 
 

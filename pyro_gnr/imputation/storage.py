@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from pyro_gnr import __version__
 from pyro_gnr.data.table import Schema
 from pyro_gnr.imputation.fitted import FittedModel
-from pyro_gnr.imputation.settings import Settings, resolve_device
+from pyro_gnr.imputation.settings import Settings, check_settings, is_whole, resolve_device
 from pyro_gnr.model.assemble import assemble
 from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, describe, rebuild
 
@@ -52,6 +52,18 @@ _PLAIN = (
     "row_key",
     "verbose",
 )
+_WHOLE = {"latent_dim": 1, "n_rows": 1, "seed": 0, "n_steps": 0, "n_features_in": 1}
+
+# What code that trusts its input raises when it gets a damaged manifest or damaged weights.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+)
 
 
 def save(imputer: GNRImputer, directory: Path, *, overwrite: bool) -> None:
@@ -60,19 +72,31 @@ def save(imputer: GNRImputer, directory: Path, *, overwrite: bool) -> None:
         raise FileExistsError(f"{directory} exists already: give overwrite=True to replace it.")
     if directory.exists() and not _is_model(directory):
         raise FileExistsError(f"{directory} is no saved model: it is not replaced.")
-    manifest = json.dumps(_manifest(imputer), indent=2)
+    manifest = json.dumps(_manifest(imputer), indent=2, default=_number)
     directory.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         (staging / MANIFEST).write_text(manifest, encoding="utf-8")
         save_file(_weights(imputer._fitted), staging / WEIGHTS)
         staging.chmod(0o777 & ~_umask())  # mkdtemp's directories are private
-        if directory.exists():
-            shutil.rmtree(directory)
-        staging.rename(directory)
+        _put(staging, directory)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+def _put(staging: Path, directory: Path) -> None:
+    """Rename into place; what was there before goes only when the new model is there."""
+    old = staging.with_name(f"{staging.name}.old")
+    if directory.exists():
+        directory.rename(old)
+    try:
+        staging.rename(directory)
+    except BaseException:
+        if old.exists():
+            old.rename(directory)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _umask() -> int:
@@ -107,7 +131,10 @@ def _manifest(imputer: GNRImputer) -> dict[str, Any]:
     likelihood = fitted.model.x_given_u
     names = [c.name for c in fitted.schema.modelled]
     blocks = [
-        {**describe(part), "columns": [names[j] for j in likelihood.positions(i).tolist()]}
+        {
+            **_described(part, LIKELIHOODS),
+            "columns": [names[j] for j in likelihood.positions(i).tolist()],
+        }
         for i, part in enumerate(likelihood.likelihoods)
     ]
     return {
@@ -116,8 +143,8 @@ def _manifest(imputer: GNRImputer) -> dict[str, Any]:
         "files": [WEIGHTS],
         "versions": {"pyro_gnr": __version__, "torch": torch.__version__},
         "arguments": {name: _plain(getattr(imputer, name)) for name in _PLAIN},
-        "prior": describe(fitted.model.prior),
-        "mechanism": describe(fitted.model.m_given_ux),
+        "prior": _described(fitted.model.prior, PRIORS),
+        "mechanism": _described(fitted.model.m_given_ux, MECHANISMS),
         "likelihoods": blocks,
         "latent_dim": imputer._settings.latent_dim,
         "n_rows": imputer._settings.n_rows,
@@ -128,6 +155,27 @@ def _manifest(imputer: GNRImputer) -> dict[str, Any]:
         "n_features_in": imputer.n_features_in_,
         "feature_names_in": _names_in(imputer),
     }
+
+
+def _described(
+    part: torch.nn.Module, names: Mapping[str, type[torch.nn.Module]]
+) -> dict[str, Any]:
+    """Describe a part; a class of the user's own must not pass for one of ours."""
+    description = describe(part)
+    ours = {cls.__name__: cls for cls in names.values()}
+    if ours.get(description["class"], type(part)) is not type(part):
+        raise ValueError(
+            f"your class {description['class']!r} has the name of one of this package's, which "
+            "would be loaded instead: rename it."
+        )
+    return description
+
+
+def _number(value: Any) -> Any:
+    """Write numpy's numbers as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"got {value!r}, which cannot be written as JSON.")
 
 
 def _plain(value: Any) -> Any:
@@ -150,7 +198,7 @@ def load(
     manifest = _read_manifest(directory)
     try:
         return _rebuilt(cls, manifest, directory / WEIGHTS, components, device)
-    except (KeyError, TypeError, RuntimeError, SafetensorError, AttributeError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"the saved model in {directory} is damaged: {error}") from error
 
 
@@ -160,7 +208,7 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
             raise FileNotFoundError(f"{directory} holds no saved model: {name} is not there.")
     try:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{directory / MANIFEST} is damaged: {error}") from error
     found = manifest.get("format") if isinstance(manifest, dict) else None
     if found != FORMAT:
@@ -181,7 +229,6 @@ def _rebuilt(
     components: Mapping[str, type[torch.nn.Module]],
     device: str,
 ) -> GNRImputer:
-    arguments = manifest["arguments"]
     prior = rebuild(manifest["prior"], PRIORS, components)
     mechanism = rebuild(manifest["mechanism"], MECHANISMS, components)
     likelihoods = {
@@ -196,21 +243,26 @@ def _rebuilt(
         likelihoods=likelihoods,
         random_state=manifest["seed"],
         device=device,
-        **arguments,
+        **manifest["arguments"],
     )
     schema = Schema.from_dict(manifest["schema"])
-    settings = Settings(
-        prior=prior,
-        mechanism=mechanism,
-        likelihoods=likelihoods,
-        hidden=arguments["hidden"],
-        fusion=arguments["fusion"],
-        mask_weight=arguments["mask_weight"],
-        latent_dim=manifest["latent_dim"],
-        n_rows=manifest["n_rows"],
-    )
+    _check_manifest(manifest, schema)
+    settings = check_settings(imputer).sized(manifest["latent_dim"], manifest["n_rows"])
     _restore(imputer, manifest, schema, settings, load_file(weights))
     return imputer
+
+
+def _check_manifest(manifest: dict[str, Any], schema: Schema) -> None:
+    """Refuse what would fail only when the imputer is used."""
+    for name, least in _WHOLE.items():
+        if not is_whole(manifest[name], least=least):
+            raise TypeError(f"{name} is {manifest[name]!r}, no whole number >= {least}")
+    names = [c.name for c in schema.columns]
+    if manifest["n_features_in"] != len(names) or manifest["feature_names_in"] not in (
+        None,
+        names,
+    ):
+        raise TypeError(f"its columns are not those of its schema, {names}")
 
 
 def _restore(
@@ -232,7 +284,6 @@ def _restore(
         particles=imputer.imputation_particles,
         seed=manifest["seed"],
         device=place,
-        show_progress=imputer.verbose,
     )
     imputer._settings = settings
     imputer.schema_ = schema
@@ -249,8 +300,11 @@ def _load_weights(
 ) -> None:
     """Load all weights; what is missing must be what the two share."""
     both = torch.nn.ModuleDict({"model": model, "guide": guide})
+    # The precision of the fit, whatever torch's default is now.
+    both.to(next((t.dtype for t in weights.values() if t.is_floating_point()), None))
     result = both.load_state_dict(weights, strict=False)
-    shared = {f"guide.{name}" for name in guide.state_dict() if name.startswith("u_given_z.")}
+    own = {t.data_ptr() for t in model.state_dict().values() if t.numel()}
+    shared = {f"guide.{k}" for k, t in guide.state_dict().items() if t.data_ptr() in own}
     lost = set(result.missing_keys) - shared
     if lost or result.unexpected_keys:
         raise ValueError(

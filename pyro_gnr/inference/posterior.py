@@ -35,6 +35,16 @@ class Posterior(NamedTuple):
         return self.log_weights.softmax(0)
 
     @property
+    def ess(self) -> Tensor:
+        """Effective sample size of each row, (N,); see `effective_sample_size`."""
+        return effective_sample_size(self.log_weights)
+
+    @property
+    def pareto_k(self) -> Tensor:
+        """Pareto k of each row, (N,); see `pareto_k`."""
+        return pareto_k(self.log_weights)
+
+    @property
     def log_evidence(self) -> Tensor:
         """Bound L_K of each row, (N,)."""
         return renyi_bound(self.log_weights)

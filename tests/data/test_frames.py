@@ -4,9 +4,7 @@ import polars as pl
 import pytest
 import scipy.sparse
 
-from pyro_gnr.data.frames import Fill, as_frame, column_names, complete, read
-
-STRINGS = np.array(["p", "q"], dtype=object)
+from pyro_gnr.data.frames import as_frame, column_names, read
 
 
 @pytest.mark.parametrize(
@@ -52,31 +50,6 @@ def test_reading_sorts():
     assert read(pd.Series([2, 3.5], dtype=object), "o").as_numbers().tolist() == [2.0, 3.5]
     nothing = read(pd.Series([None, None], dtype=object), "e")
     assert nothing.as_levels()[0].tolist() == [-1, -1] and nothing.as_levels()[1] == ()
-
-
-def test_columns_of_a_frame_with_repeated_names_are_written_by_position():
-    X = pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], columns=["a", "a"], index=[5, 5])
-    out = complete(X, {1: Fill(np.array([0]), np.array([9.0]))})
-    assert out.to_numpy().tolist() == [[1.0, 9.0], [3.0, 4.0]]
-    assert out.index.tolist() == [5, 5]
-    assert X.to_numpy().tolist() == [[1.0, 2.0], [3.0, 4.0]]
-
-
-def test_attributes_of_a_frame_survive():
-    X = pd.DataFrame({"a": [1.0, None]})
-    X.attrs["source"] = "survey"
-    assert complete(X, {0: Fill(np.array([1]), np.array([9.0]))}).attrs == {"source": "survey"}
-
-
-@pytest.mark.parametrize("dtype", [object, "str", "string", "category"])
-def test_strings_are_written_in_the_callers_dtype(dtype):
-    X = pd.DataFrame({"a": pd.Series(["u", None, None], dtype=dtype)})
-    out = complete(X, {0: Fill(np.array([1, 2]), STRINGS)})
-    assert out["a"].tolist() == ["u", "p", "q"]
-    if dtype != "category":
-        assert out["a"].dtype == X["a"].dtype
-    else:
-        assert out["a"].cat.categories.tolist() == ["u", "p", "q"]
 
 
 def test_polars_stays_optional():

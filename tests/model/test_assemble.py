@@ -1,0 +1,210 @@
+import copy
+from functools import partial
+
+import numpy as np
+import pyro
+import pytest
+import torch
+from scipy import stats
+
+from pyro_gnr.data.columns import Column, Kind
+from pyro_gnr.inference.objective import IWELBO, log_weights
+from pyro_gnr.model.assemble import assemble, likelihood_templates, start
+from pyro_gnr.model.conditionals import Fusion, StochasticFusion
+from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT
+from pyro_gnr.model.mechanisms import Conjunction, Ignorable
+
+SIZES = dict(n_rows=10, latent_dim=2, hidden=4)
+
+
+def test_columns_of_a_kind_share_a_likelihood_in_any_order(columns_of):
+    c0, c1, b0, k0 = columns_of(continuous=2, binary=1, levels=(3,))
+    model, _ = assemble([c0, k0, c1, b0], **SIZES)
+    blocks = model.x_given_u.likelihoods
+    assert [type(b) for b in blocks] == [Gaussian, Categorical, Bernoulli]
+    assert [model.x_given_u.positions(i).tolist() for i in range(3)] == [[0, 2], [1], [3]]
+    x, _ = model(size=200)
+    assert set(x[:, 1].unique().tolist()) <= {0.0, 1.0, 2.0}
+    assert set(x[:, 3].unique().tolist()) <= {0.0, 1.0}
+    assert len(x[:, 0].unique()) == len(x[:, 2].unique()) == 200
+
+
+@torch.no_grad()
+def test_log_prob_and_draws_go_to_their_columns(columns_of):
+    c0, c1, b0, k0 = columns_of(continuous=2, binary=1, levels=(3,))
+    model, _ = assemble([k0, c0, b0, c1], **SIZES)
+    u = torch.randn(5, model.u_given_z.out_dim)
+    d = model.x_given_u(u)
+    x = torch.tensor([2.0, 0.7, 1.0, -0.3]).expand(5, 4)
+    categorical, gaussian, bernoulli = (
+        model.x_given_u.likelihoods[[type(b) for b in model.x_given_u.likelihoods].index(cls)](u)
+        for cls in (Categorical, Gaussian, Bernoulli)
+    )
+    expected = [
+        categorical.log_prob(torch.tensor(2.0))[:, 0],
+        gaussian.log_prob(torch.tensor([0.7, -0.3]))[:, 0],
+        bernoulli.log_prob(torch.tensor(1.0))[:, 0],
+        gaussian.log_prob(torch.tensor([0.7, -0.3]))[:, 1],
+    ]
+    torch.testing.assert_close(d.log_prob(x), torch.stack(expected, -1))
+    assert d.expand((7, 5, 4)).log_prob(x).shape == (7, 5, 4)
+    median = d.transport(torch.full((5, 4), 0.5).double())
+    torch.testing.assert_close(median[:, [1, 3]], gaussian.mean)
+
+
+def test_likelihoods_by_column(columns_of):
+    columns = columns_of(continuous=3, binary=1)
+    wide = partial(Gaussian, floor=0.4)
+    model, _ = assemble(
+        columns, likelihoods={"c0": "student_t", "c2": wide, "b0": Categorical}, **SIZES
+    )
+    assert [type(b) for b in model.x_given_u.likelihoods] == [
+        StudentT,
+        Gaussian,
+        Gaussian,
+        Categorical,
+    ]
+    assert model.x_given_u.likelihoods[2].floor == 0.4
+    assert model(size=3)[0].shape == (3, 4)
+
+
+def test_templates_are_neither_changed_nor_shared(columns_of):
+    columns = columns_of(continuous=2)
+    likelihood, mechanism = Gaussian(floor=0.3), Conjunction()
+    for _ in range(2):
+        model, _ = assemble(
+            columns,
+            likelihoods={"c0": likelihood, "c1": likelihood},
+            mechanism=mechanism,
+            **SIZES,
+        )
+        assert len(model.x_given_u.likelihoods) == 1
+        assert model.x_given_u.likelihoods[0] is not likelihood
+        assert model.m_given_ux is not mechanism
+    assert not list(likelihood.parameters()) and not list(mechanism.parameters())
+
+
+def test_mistakes_in_likelihoods(columns_of):
+    columns = columns_of(continuous=1, binary=1)
+    with pytest.raises(ValueError, match=r"likelihoods names \['d'\].*\['c0', 'b0'\]"):
+        assemble(columns, likelihoods={"d": "gaussian"}, **SIZES)
+    with pytest.raises(ValueError, match="column 'b0' is binary.*Gaussian serves continuous"):
+        assemble(columns, likelihoods={"b0": "gaussian"}, **SIZES)
+    with pytest.raises(ValueError, match="got likelihood 'gauss'"):
+        assemble(columns, likelihoods={"c0": "gauss"}, **SIZES)
+    with pytest.raises(ValueError, match="got fusion='x', expected one of"):
+        assemble(columns, fusion="x", **SIZES)
+    assert likelihood_templates(columns, None) == ["gaussian", "bernoulli"]
+
+
+def test_fusions(columns_of):
+    columns = columns_of(continuous=2)
+    layers = {
+        fusion: assemble(columns, fusion=fusion, **SIZES)
+        for fusion in ("deterministic", "replayed", "amortised")
+    }
+    model, guide = layers["deterministic"]
+    assert isinstance(model.u_given_z, Fusion) and guide.u_given_z is None
+    model, guide = layers["replayed"]
+    assert guide.u_given_z is model.u_given_z
+    model, guide = layers["amortised"]
+    assert isinstance(guide.u_given_z, StochasticFusion) and guide.u_given_z is not model.u_given_z
+    # At the start it proposes what the model expects: the weight of u is 0.
+    x, observed = torch.randn(3, 2), torch.ones(3, 2, dtype=torch.bool)
+    traces = log_weights(model, guide, x, observed, particles=4)
+    torch.testing.assert_close(
+        traces.model.nodes["u"]["log_prob"], traces.guide.nodes["u"]["log_prob"]
+    )
+
+
+def test_mechanism_starts_at_the_observed_rates(columns_of):
+    columns = [
+        Column("a", Kind.CONTINUOUS, "float64", holes=3),
+        Column("b", Kind.CONTINUOUS, "float64", holes=0),
+    ]
+    model, _ = assemble(columns, **SIZES)
+    rates = model.m_given_ux.head(torch.randn(1, 6)).sigmoid()
+    assert rates[0, 0].item() == pytest.approx(0.7)
+    assert model.m_given_ux.has_holes.tolist() == [True, False]
+    assert isinstance(assemble(columns, mechanism="ignorable", **SIZES)[0].m_given_ux, Ignorable)
+
+
+def test_nothing_enters_the_param_store(mixed, simulate_rows):
+    model, guide = mixed()
+    IWELBO(2)(model, guide)(*simulate_rows(model, 3)).backward()
+    assert len(pyro.get_param_store()) == 0
+
+
+# --- the linear start ------------------------------------------------------------------------
+
+
+def linear_rows(n_rows=400):
+    rng = np.random.default_rng(0)
+    w = np.array([[0.8, 0.0], [0.7, 0.3], [-0.6, 0.5], [0.1, 0.8], [0.5, -0.5]])
+    x = rng.normal(size=(n_rows, 2)) @ w.T + 0.5 * rng.normal(size=(n_rows, 5))
+    x = (x - x.mean(0)) / x.std(0)
+    observed = rng.uniform(size=x.shape) < 0.75
+    return torch.tensor(np.where(observed, x, 0.0)), torch.tensor(observed)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("hidden", [0, 16])
+@pytest.mark.parametrize("likelihood", ["gaussian", partial(Gaussian, heteroscedastic=False)])
+def test_start_is_a_linear_model_with_its_exact_posterior(columns_of, hidden, likelihood):
+    """Bend or no bend: it starts with weights that have no variance and an exact likelihood."""
+    columns = columns_of(continuous=5)
+    model, guide = assemble(
+        columns,
+        n_rows=20,
+        latent_dim=2,
+        hidden=hidden,
+        likelihoods={c.name: likelihood for c in columns},
+    )
+    x, observed = linear_rows()
+    start(model, guide, x, observed, generator=torch.Generator().manual_seed(0))
+    log_w = log_weights(model, guide, x, observed, particles=5).log_weights
+    assert log_w.std(0).max() < 1e-8
+    d = model.x_given_u(model.u_given_z(torch.zeros(2))).blocks[0].distribution
+    w = model.x_given_u.likelihoods[0].head.weight[:5, :2].numpy()
+    covariance = w @ w.T + np.diag(d.scale.numpy() ** 2)
+    rates = model.m_given_ux.head.bias.sigmoid()
+    for n in range(20):
+        v = observed[n].numpy()
+        exact = stats.multivariate_normal(d.loc.numpy()[v], covariance[np.ix_(v, v)])
+        holes = torch.where(observed[n], rates, 1 - rates).log().sum()
+        expected = exact.logpdf(x[n].numpy()[v]) + holes.item()
+        assert log_w[0, n].item() == pytest.approx(expected)
+
+
+@torch.no_grad()
+def test_start_beats_random_parameters_on_a_mixed_table(mixed, simulate_rows):
+    x, observed = simulate_rows(mixed(seed=3)[0], 500)
+    model, guide = mixed(wild=0.0)
+    before = IWELBO(20).loss(model, guide, x, observed)
+    start(model, guide, x, observed, generator=torch.Generator().manual_seed(0))
+    assert IWELBO(20).loss(model, guide, x, observed) < before - 0.5
+
+
+@torch.no_grad()
+def test_start_sees_visible_cells_only_and_its_own_generator(mixed, simulate_rows):
+    x, observed = simulate_rows(mixed(seed=3)[0], 50)
+    model, guide = mixed()
+    states = []
+    before = torch.get_rng_state()
+    for values in (x, torch.where(observed, x, 1.0), x):
+        pair = copy.deepcopy(model), copy.deepcopy(guide)
+        start(*pair, values, observed, generator=torch.Generator().manual_seed(len(states) // 2))
+        states.append([p.clone() for module in pair for p in module.state_dict().values()])
+    assert torch.equal(torch.get_rng_state(), before)
+    for a, b in zip(states[0], states[1], strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    assert any(not torch.equal(a, b) for a, b in zip(states[0], states[2], strict=True))
+
+
+@torch.no_grad()
+def test_start_of_one_row_one_column_and_fewer_rows_than_factors(columns_of):
+    for columns, rows in ((1, 1), (1, 5), (4, 2)):
+        model, guide = assemble(columns_of(continuous=columns), **SIZES)
+        x, observed = torch.randn(rows, columns), torch.ones(rows, columns, dtype=torch.bool)
+        start(model, guide, x, observed, generator=torch.Generator().manual_seed(0))
+        assert IWELBO(2).row_bounds(model, guide, x, observed).isfinite().all()

@@ -1,0 +1,50 @@
+import torch
+
+from pyro_gnr.model.features import SMALLEST_SCALE, Features, feature_counts
+
+
+def test_one_feature_a_number_and_one_a_level(columns_of):
+    columns = columns_of(continuous=1, binary=1, levels=(3,))
+    assert feature_counts(columns) == [1, 1, 3]
+    features = Features(columns)
+    assert features.out_dim == 5
+    x = torch.tensor([[0.5, 1.0, 2.0], [-1.0, 0.0, 0.0]])
+    expected = [[0.5, 1.0, 0.0, 0.0, 1.0], [-1.0, 0.0, 1.0, 0.0, 0.0]]
+    assert features.raw(x).tolist() == expected
+    f, seen = features(x, torch.ones(2, 3, dtype=torch.bool))
+    assert f.tolist() == expected and seen.min() == 1
+
+
+def test_fit_uses_visible_cells_only(columns_of):
+    features = Features(columns_of(continuous=2, levels=(3,)))
+    x = torch.stack([torch.randn(50), 3 + 2 * torch.randn(50), torch.arange(50.0) % 3], 1)
+    visible = torch.rand(50, 3) < 0.7
+    before = features.fit(torch.where(visible, x, 0.0), visible)
+    mean, scale = before.mean.clone(), before.scale.clone()
+    seen = [x[visible[:, j], j] for j in range(3)]
+    levels = [(seen[2] == level).to(x) for level in range(3)]
+    for i, values in enumerate([seen[0], seen[1], *levels]):
+        torch.testing.assert_close(mean[i], values.mean())
+        torch.testing.assert_close(scale[i], values.std(correction=0))
+    features.fit(torch.where(visible, x, 99.0), visible)
+    assert torch.equal(features.mean, mean) and torch.equal(features.scale, scale)
+    f, _ = features(x, torch.ones(50, 3, dtype=torch.bool))
+    torch.testing.assert_close(f[visible[:, 0], 0].mean(), torch.tensor(0.0))
+    assert {"mean", "scale"} == set(features.state_dict())
+
+
+def test_rare_level_and_constant_column_have_a_floor(columns_of):
+    features = Features(columns_of(continuous=1, levels=(2,)))
+    x = torch.zeros(1000, 2)
+    x[0, 1] = 1.0
+    scale = features.fit(x, torch.ones(1000, 2, dtype=torch.bool)).scale
+    assert scale.tolist() == [SMALLEST_SCALE] * 3
+
+
+def test_column_that_is_never_visible_is_zero(columns_of):
+    features = Features(columns_of(continuous=2))
+    visible = torch.tensor([[True, False]]).expand(4, 2)
+    fitted = features.fit(torch.randn(4, 2), visible)
+    assert fitted.mean[1] == 0 and fitted.scale.isfinite().all()
+    f, seen = features(torch.full((4, 2), 7.0), visible)
+    assert f[:, 1].abs().max() == 0 and seen[:, 1].max() == 0 and f[:, 0].abs().min() > 0
