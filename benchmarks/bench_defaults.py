@@ -90,7 +90,8 @@ def main() -> None:
                 )  # fmt: skip
                 print(rows[-1], flush=True)
     frame = save(rows, arguments.name)
-    print(frame.pivot_table(index="variant", columns="table", values=["bound", "rmse"], sort=False))
+    shown = frame.pivot_table(index="variant", columns="table", values=["bound", "rmse"], sort=False)
+    print(shown.to_string())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["to_datatree"]
 
 # Names that the tree uses itself.
-RESERVED = ("chain", "draw", "row", "column")
+RESERVED = ("chain", "draw", "row", "column", "observed", "row_bound")
 BOUND_NOTE = (
     "importance-weighted lower bound on log p(x_o, m) of each row, latent variables integrated "
     "out, at one value of the parameters; it is no sample, so LOO and WAIC cannot be computed "

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 from pyro_gnr.criticism.checks import (
     Densities,
@@ -37,10 +38,10 @@ LONGEST_UPRIGHT = 10
 MOST_UPRIGHT = 60
 LEGEND = (
     "observed",
-    "imputed, each table",
-    "imputed, all tables",
-    "imputed values",
-    "imputed, mean of the tables",
+    "imputed, one table",
+    "all tables",
+    "values",
+    "imputed, mean",
     "range of the tables",
 )
 LONGEST_FILE_NAME = 60
@@ -125,10 +126,10 @@ def _draw_densities(numbers: Densities, ax: Axes) -> None:
         ax.fill_between(x, y, color=OBSERVED, alpha=0.12, linewidth=0)
         ax.plot(x, y, color=OBSERVED, linewidth=2.2, label="observed")
     for i, curve in enumerate(numbers.imputed):
-        label = "imputed, each table" if i == 0 else None
+        label = "imputed, one table" if i == 0 else None
         ax.plot(*curve, color=IMPUTED, linewidth=0.6, alpha=0.45, label=label)
     if numbers.pooled is not None:
-        ax.plot(*numbers.pooled, color=IMPUTED, linewidth=2.2, label="imputed, all tables")
+        ax.plot(*numbers.pooled, color=IMPUTED, linewidth=2.2, label="all tables")
     low, high = numbers.limits
     margin = 0.02 * (high - low) or 0.5
     ax.set_xlim(low - margin, high + margin)
@@ -144,7 +145,7 @@ def _draw_rug(numbers: Densities, ax: Axes, top: float) -> None:
     """Draw a tick for each imputed value, in a strip of its own below the curves."""
     ticks = numbers.draws.ravel()
     ends = (-0.08 * top, -0.02 * top)
-    ax.vlines(ticks, *ends, color=IMPUTED, alpha=0.6, linewidth=0.9, label="imputed values")
+    ax.vlines(ticks, *ends, color=IMPUTED, alpha=0.6, linewidth=0.8, label="values")
     ax.axhline(0, color=GREY, linewidth=0.8)
     ax.set_ylim(-0.1 * top, top)
 
@@ -160,7 +161,7 @@ def _beyond(numbers: Densities) -> str:
     observed, imputed = numbers.outside
     if not (observed or imputed):
         return ""
-    return f" (beyond the axis: {observed:,} observed, {imputed:,} imputed)"
+    return f"\n(beyond the axis: {observed:,} observed, {imputed:,} imputed)"
 
 
 def _draw_shares(numbers: Shares, ax: Axes) -> None:
@@ -170,7 +171,7 @@ def _draw_shares(numbers: Shares, ax: Axes) -> None:
     mean, low, high = (100 * f(numbers.imputed, axis=0) for f in (np.mean, np.min, np.max))
     bars, lines = (ax.barh, ax.hlines) if across else (ax.bar, ax.vlines)
     bars(place - 0.2, 100 * numbers.observed, 0.36, color=OBSERVED, label="observed")
-    bars(place + 0.2, mean, 0.36, color=IMPUTED, label="imputed, mean of the tables")
+    bars(place + 0.2, mean, 0.36, color=IMPUTED, label="imputed, mean")
     if numbers.n_imputed > 1:  # a single cell is a level or is not: its range says nothing
         lines(place + 0.2, low, high, color="black", linewidth=1.2, label="range of the tables")
     _label_bars(ax, labels, across=across)
@@ -195,9 +196,9 @@ def _label_bars(ax: Axes, labels: list[str], *, across: bool) -> None:
 def _dress(ax: Axes, column: str, n_observed: int, n_imputed: int, m: int) -> None:
     """Add title, counts and legend above the axes, where nothing is drawn; sizes in points."""
     ax.set_title(_short(column, 60), loc="left", fontsize=14, pad=40, parse_math=False)
-    tables = "table" if m == 1 else "tables"
-    counts = f"{n_observed:,} cells observed, {n_imputed:,} imputed in each of {m:,} {tables}"
-    ax.annotate(
+    tables = f" in each of {m:,} tables" if m > 1 else ""
+    counts = f"{n_observed:,} cells observed, {n_imputed:,} imputed{tables}"
+    note = ax.annotate(
         counts,
         (0, 1),
         (0, 25),
@@ -206,9 +207,19 @@ def _dress(ax: Axes, column: str, n_observed: int, n_imputed: int, m: int) -> No
         fontsize=10.5,
         color=GREY,
     )
+    legend = _legend(ax)
+    # The title's distance keeps their place; counted too, they would make small axes smaller.
+    for artist in (note, legend):
+        artist.set_in_layout(False)
+    ax.tick_params(labelsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(ax: Axes) -> Legend:
+    """Add a legend in one line, in an order of its own, between title and axes."""
     handles, labels = ax.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: LEGEND.index(labels[i]))
-    ax.legend(
+    return ax.legend(
         [handles[i] for i in order],
         [labels[i] for i in order],
         loc="lower left",
@@ -217,17 +228,18 @@ def _dress(ax: Axes, column: str, n_observed: int, n_imputed: int, m: int) -> No
         frameon=False,
         fontsize=9.5,
         borderpad=0.2,
-        columnspacing=1.4,
-        handlelength=1.6,
+        columnspacing=1.2,
+        handlelength=1.5,
     )
-    ax.tick_params(labelsize=10)
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def _short(text: str, longest: int = LONGEST_LABEL) -> str:
-    """Cut a long text, and keep it on one line."""
+    """Keep a text on one line; of a long one both ends, as many names differ in the last word."""
     text = " ".join(text.split())
-    return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+    if len(text) <= longest:
+        return text
+    tail = longest // 3
+    return f"{text[: longest - tail - 1]}\N{HORIZONTAL ELLIPSIS}{text[-tail:]}"
 
 
 def _file_names(columns: tuple[str, ...]) -> list[str]:

@@ -203,12 +203,13 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         x, _, visible = data
         start(fitted.model, fitted.guide, x, visible, generator=generator)
         plan = TrainingPlan(
-            particles=self.particles,
-            renyi_order=self.renyi_order,
-            max_steps=self.max_steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
+            # Plain numbers: a grid search may bring numpy's.
+            particles=int(self.particles),
+            renyi_order=float(self.renyi_order),
+            max_steps=int(self.max_steps),
+            batch_size=int(self.batch_size),
+            learning_rate=float(self.learning_rate),
+            patience=int(self.patience),
         )
         return train(
             fitted.model,
@@ -300,7 +301,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             X: as for `transform`.
             y: ignored.
         """
-        return float(self._at_work().row_bounds(self._encoded(X)).mean())
+        table = self._encoded(X)
+        return float(self._at_work().row_bounds(table).mean())
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> None:
         """Save the fitted imputer as a directory of safetensors and JSON; never a pickle.

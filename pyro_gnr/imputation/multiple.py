@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pyro_gnr.data.table import Column, Table
 from pyro_gnr.imputation.fitted import Draws, FittedModel
+from pyro_gnr.imputation.settings import is_number
 
 if TYPE_CHECKING:
     import xarray
@@ -125,8 +126,10 @@ class MultipleImputation:
         Raises:
             ValueError: `level` is not in (0, 1).
         """
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"got level={level}, expected a probability in (0, 1), such as 0.9.")
+        if not (is_number(level) and 0.0 < level < 1.0):
+            raise ValueError(
+                f"got level={level!r}, expected a probability in (0, 1), such as 0.9."
+            )
         rows, cols = self.table.missing
         columns = self.table.schema.modelled
         tails = torch.tensor([(1 - level) / 2, (1 + level) / 2])

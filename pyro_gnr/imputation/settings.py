@@ -20,7 +20,14 @@ from pyro_gnr.model.registry import MECHANISMS, PRIORS, resolve
 if TYPE_CHECKING:
     from pyro_gnr.imputation.imputer import GNRImputer
 
-__all__ = ["Settings", "check_settings", "latent_dim_for", "resolve_device"]
+__all__ = [
+    "Settings",
+    "check_settings",
+    "is_number",
+    "is_whole",
+    "latent_dim_for",
+    "resolve_device",
+]
 
 LARGEST_DEFAULT_LATENT = 16
 
@@ -73,9 +80,9 @@ def check_settings(imputer: GNRImputer) -> Settings:
         _check_whole(imputer, "latent_dim", least=1)
     _check_number(imputer, "learning_rate", low=0.0, high=math.inf)
     _check_number(imputer, "validation_fraction", low=0.0, high=1.0)
-    if not (_is_number(imputer.mask_weight) and 0.0 <= imputer.mask_weight < math.inf):
+    if not (is_number(imputer.mask_weight) and 0.0 <= imputer.mask_weight < math.inf):
         raise ValueError(f"got mask_weight={imputer.mask_weight!r}, expected a number >= 0.")
-    if not (_is_number(imputer.renyi_order) and math.isfinite(imputer.renyi_order)):
+    if not (is_number(imputer.renyi_order) and math.isfinite(imputer.renyi_order)):
         raise ValueError(f"got renyi_order={imputer.renyi_order!r}, expected a finite number.")
     _check_choice(imputer, "validation", ("rows", "cells", None))
     _check_choice(imputer, "fusion", FUSIONS)
@@ -139,7 +146,13 @@ def is_whole(value: object, *, least: int) -> bool:
     return int(value) >= least
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Say whether a value is a number (of Python or numpy, but no bool).
+
+    Example:
+        >>> is_number(0.5), is_number(True), is_number("0.5")
+        (True, False, False)
+    """
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
@@ -151,7 +164,7 @@ def _check_whole(imputer: GNRImputer, name: str, *, least: int) -> None:
 
 def _check_number(imputer: GNRImputer, name: str, *, low: float, high: float) -> None:
     value = getattr(imputer, name)
-    if not (_is_number(value) and low < value < high):
+    if not (is_number(value) and low < value < high):
         raise ValueError(f"got {name}={value!r}, expected a number in ({low:g}, {high:g}).")
 
 

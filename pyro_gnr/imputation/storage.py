@@ -200,6 +200,8 @@ def load(
         return _rebuilt(cls, manifest, directory / WEIGHTS, components, device)
     except _DAMAGE as error:
         raise ValueError(f"the saved model in {directory} is damaged: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"the saved model in {directory} cannot be loaded: {error}") from error
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:

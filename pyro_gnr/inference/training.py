@@ -211,13 +211,16 @@ def train(
         progress(plan.max_steps, "training", show=progress_bar) as advance,
     ):
         if validation is not None:
-            best.offer(_finite(validation(model, guide), 0, "held-out bound"), 0, (model, guide))
+            with _singular_means_diverged(0):
+                start = _finite(validation(model, guide), 0, "held-out bound")
+            best.offer(start, 0, (model, guide))
         for step, rows in enumerate(_minibatches(len(data[0]), plan), start=1):
             rows = rows.to(data[0].device)
             weights = None if row_weights is None else row_weights[rows]
-            loss = loss_of(*(d[rows] for d in data), row_weights=weights)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            with _singular_means_diverged(step):
+                loss = loss_of(*(d[rows] for d in data), row_weights=weights)
+                loss.backward()
             losses += _finite(loss.item(), step, "loss")
             norm = nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
             _finite(norm.item(), step, "gradient")
@@ -227,7 +230,8 @@ def train(
             since = step - (history[-1].step if history else 0)
             if since < plan.evaluate_every and step < plan.max_steps:
                 continue
-            value = None if validation is None else validation(model, guide)
+            with _singular_means_diverged(step):
+                value = None if validation is None else validation(model, guide)
             history.append(Progress(step, losses / since, value))
             losses = 0.0
             if callback is not None:
@@ -257,8 +261,21 @@ def _minibatches(n_rows: int, plan: TrainingPlan) -> Iterator[Tensor]:
 def _finite(value: float, step: int, what: str) -> float:
     if math.isfinite(value):
         return value
-    raise FloatingPointError(
-        f"training diverged at step {step}: the {what} is {value}. Try a smaller learning_rate, a "
-        "larger scale floor (likelihoods={column: partial(Gaussian, floor=0.2)}) or StudentT for "
-        "columns with extreme values."
+    raise _diverged(step, f"the {what} is {value}")
+
+
+@contextlib.contextmanager
+def _singular_means_diverged(step: int) -> Iterator[None]:
+    """A matrix that cannot be factorised holds numbers that are not finite, or soon will be."""
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:
+        raise _diverged(step, "a matrix of the guide is singular") from error
+
+
+def _diverged(step: int, what: str) -> FloatingPointError:
+    return FloatingPointError(
+        f"training diverged at step {step}: {what}. Try a smaller learning_rate, a larger scale "
+        "floor (likelihoods={column: partial(Gaussian, floor=0.2)}) or StudentT for columns "
+        "with extreme values."
     )

@@ -152,6 +152,15 @@ def test_the_seed_of_the_draws_can_be_given(X, fitted):
     np.testing.assert_array_equal(own, draws(fitted, X))  # asking with a seed changed nothing
 
 
+def test_another_seed_changes_the_noise_too_not_only_the_particles(imputer_of):
+    """Unrelated columns: what is drawn is almost all noise around the particles' means."""
+    rng = np.random.default_rng(0)
+    T = np.where(rng.uniform(size=(200, 4)) < 0.2, np.nan, rng.normal(size=(200, 4)))
+    imputer = imputer_of(latent_dim=1, max_steps=0).fit(T)
+    one, two = (draws(imputer, T, m=50, seed=seed).ravel() for seed in (1, 2))
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.1
+
+
 def test_more_tables_keep_the_first_ones(X, fitted):
     np.testing.assert_allclose(draws(fitted, X, m=7)[:3], draws(fitted, X, m=3), rtol=1e-6)
 
@@ -275,9 +284,8 @@ def test_the_callers_table_is_left_alone(X, polars_X, numbers_of, imputer_of, ig
     before = X.copy(deep=True)
     imputer = imputer_of(kinds=ignored).fit(X)
     imputation = imputer.impute(X, m=2)
-    imputation[0].loc[:, "bp"] = 0.0
-    imputation.to_long().loc[:, "bp"] = 0.0
-    imputer.transform(X).loc[:, "bp"] = 0.0
+    for completed in (imputation[0], imputation.to_long(), imputer.transform(X)):
+        completed.loc[:, "bp"] = 0.0
     assert_frame_equal(X, before, check_exact=True)
     array = numbers_of(X)
     kept = array.copy()
@@ -332,9 +340,9 @@ def test_all_parts_work_together(X, imputer_of, ignored, fusion, mechanism):
 
 def test_arguments_that_do_not_concern_training_may_change_after_it(X, imputer_of, ignored):
     imputer = imputer_of(kinds=ignored).fit(X)
-    assert imputer.impute(X, m=1).diagnostics["ess"].max() <= 50
+    assert imputer.impute(X, m=1).diagnostics["ess"].max() < 50.1
     imputer.set_params(imputation_particles=400)
-    assert imputer.impute(X, m=1).diagnostics["ess"].max() > 50
+    assert imputer.impute(X, m=1).diagnostics["ess"].max() > 51
 
 
 def test_verbose_shows_nothing_where_there_is_no_terminal(X, imputer_of, ignored, capfd):

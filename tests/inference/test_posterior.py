@@ -191,5 +191,5 @@ def test_pareto_k_of_many_rows_is_fast():
     log_w = torch.randn(200, 5000)
     start = time.perf_counter()
     pareto_k(log_w)
-    # A tenth of a second here; row by row arviz takes more than ten seconds.
+    # A tenth of a second on an idle core; a loop over rows would show.
     assert time.perf_counter() - start < 3

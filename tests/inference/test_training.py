@@ -268,6 +268,16 @@ def test_held_out_divergence_names_the_step(case):
         train(*case, plan=SHORT, seed=0, validation=Script(np.inf))
 
 
+def test_singular_matrix_names_the_step(case):
+    model, guide, data = case
+
+    def spoil(progress):
+        guide.encoder.directions.data.fill_(torch.nan)
+
+    with pytest.raises(FloatingPointError, match="step 5: a matrix of the guide is singular"):
+        train(model, guide, data, plan=SHORT, seed=0, callback=spoil)
+
+
 class Kink(nn.Module):
     """Its loss is finite, its gradient is not."""
 

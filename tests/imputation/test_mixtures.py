@@ -1,0 +1,103 @@
+"""Points, quantiles and levels of a weighted mixture, against scipy and brute force."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch.distributions import Bernoulli, Categorical, Normal, StudentT
+
+from pyro_gnr.imputation.mixtures import Mixture
+from pyro_gnr.model.likelihoods.block import Block, Columnwise
+
+P = torch.tensor([0.01, 0.05, 0.5, 0.9, 0.999])
+
+
+def mixture_of(weights, *distributions):
+    """Blocks of one column each, batch (K, N, 1), in their own order."""
+    blocks = [Block(d, torch.tensor([j])) for j, d in enumerate(distributions)]
+    return Mixture(weights, Columnwise(blocks, torch.arange(len(blocks))))
+
+
+@pytest.fixture(autouse=True)
+def _double(double):
+    """Double precision inside the test."""
+
+
+def random_weights(rng, k=7, n=3):
+    return torch.tensor(rng.dirichlet(np.ones(k), size=n).T)
+
+
+def test_where_one_particle_has_all_the_weight_its_own_quantiles_are_found():
+    loc, scale = torch.randn(4, 2, 1), torch.rand(4, 2, 1) + 0.5
+    weights = torch.zeros(4, 2)
+    weights[1, 0] = weights[3, 1] = 1.0
+    mixture = mixture_of(weights, Normal(loc, scale), StudentT(3.0, loc, scale))
+    found = mixture.quantiles(P).numpy()
+    for n, k in enumerate([1, 3]):
+        at = {"loc": loc[k, n].item(), "scale": scale[k, n].item()}
+        np.testing.assert_allclose(found[:, n, 0], stats.norm(**at).ppf(P), atol=1e-7)
+        np.testing.assert_allclose(found[:, n, 1], stats.t(3.0, **at).ppf(P), atol=1e-6)
+    np.testing.assert_allclose(mixture.point()[:, 0], [loc[1, 0, 0], loc[3, 1, 0]])
+
+
+def test_quantiles_invert_the_cdf_of_the_mixture():
+    rng = np.random.default_rng(0)
+    weights = random_weights(rng)
+    loc, scale = rng.normal(scale=3.0, size=(7, 3, 1)), rng.uniform(0.05, 2.0, size=(7, 3, 1))
+    found = mixture_of(weights, Normal(torch.tensor(loc), torch.tensor(scale))).quantiles(P)
+    for q, p in zip(found.numpy()[..., 0], P.numpy(), strict=True):
+        cdf = (weights.numpy() * stats.norm(loc, scale).cdf(q[:, None])[..., 0]).sum(0)
+        np.testing.assert_allclose(cdf, p, atol=1e-6)
+
+
+def test_quantiles_and_points_are_those_of_a_big_sample():
+    rng = np.random.default_rng(1)
+    weights = random_weights(rng, n=1)
+    loc, scale = rng.normal(scale=3.0, size=7), rng.uniform(0.1, 1.0, size=7)
+    batch = (torch.tensor(a)[:, None, None] for a in (loc, scale))
+    mixture = mixture_of(weights, Normal(*batch))
+    k = rng.choice(7, size=400_000, p=weights[:, 0].numpy())
+    sample = rng.normal(loc[k], scale[k])
+    found = mixture.quantiles(P)[:, 0, 0].numpy()
+    shares = [(sample <= q).mean() for q in found]
+    np.testing.assert_allclose(shares, P, atol=4 * 0.5 / np.sqrt(400_000))
+    assert mixture.point().item() == pytest.approx(sample.mean(), abs=0.03)
+
+
+def test_levels_are_averaged_by_weight_and_the_point_is_their_mode():
+    rng = np.random.default_rng(2)
+    weights = random_weights(rng)
+    p = rng.dirichlet(np.ones(4), size=(7, 3, 1))
+    coin = rng.uniform(size=(7, 3, 1))
+    mixture = mixture_of(weights, Categorical(torch.tensor(p)), Bernoulli(torch.tensor(coin)))
+    found = mixture.level_probabilities(4).numpy()
+    w = weights.numpy()
+    np.testing.assert_allclose(found[:, 0], np.einsum("kn,knl->nl", w, p[:, :, 0]), atol=1e-12)
+    one = (w * coin[..., 0]).sum(0)
+    np.testing.assert_allclose(found[:, 1, :2], np.stack([1 - one, one], -1), atol=1e-12)
+    assert (found[:, 1, 2:] == 0.0).all()
+    np.testing.assert_array_equal(mixture.point()[:, 0], found[:, 0].argmax(-1))
+    np.testing.assert_array_equal(mixture.point()[:, 1], one > 0.5)
+
+
+def test_numbers_have_no_levels_and_levels_no_quantiles_whatever_their_order():
+    rng = np.random.default_rng(3)
+    weights = random_weights(rng)
+    normal = Normal(torch.zeros(7, 3, 2), 1.0)
+    coin = Bernoulli(torch.full((7, 3, 1), 0.3))
+    blocks = [Block(normal, torch.tensor([0, 2])), Block(coin, torch.tensor([1]))]
+    order = torch.tensor([0, 2, 1])  # column 0 is first, column 1 third, column 2 second
+    mixture = Mixture(weights, Columnwise(blocks, order))
+    levels, quantiles = mixture.level_probabilities(2), mixture.quantiles(P)
+    assert levels.shape == (3, 3, 2)
+    assert quantiles.shape == (5, 3, 3)
+    assert levels[:, [0, 2]].isnan().all()
+    assert quantiles[..., 1].isnan().all()
+    np.testing.assert_allclose(levels[:, 1, 1], 0.3)
+    np.testing.assert_allclose(quantiles[:, 0, 2], stats.norm.ppf(P), atol=1e-7)
+
+
+def test_equal_particles_need_no_search():
+    mixture = mixture_of(torch.full((5, 1), 0.2), Normal(torch.ones(5, 1, 1), 2.0))
+    expected = stats.norm(1.0, 2.0).ppf(P)
+    np.testing.assert_allclose(mixture.quantiles(P)[:, 0, 0], expected, atol=1e-7)

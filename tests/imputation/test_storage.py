@@ -1,0 +1,513 @@
+"""Saved imputers: what comes back, what is refused, and that nothing on disk is ever run."""
+
+import io
+import json
+import os
+import pickle
+import shutil
+import stat
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pandas.testing import assert_frame_equal
+from polars.testing import assert_frame_equal as assert_polars_equal
+from safetensors.torch import load_file, save_file
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from pyro_gnr import GNRImputer
+from pyro_gnr.imputation import storage
+from pyro_gnr.model.likelihoods import Gaussian
+from pyro_gnr.model.mechanisms import Conjunction
+from pyro_gnr.model.priors import StandardNormal
+
+
+class Milder(Conjunction):
+    """A mechanism of the user's own, with a hyperparameter."""
+
+    def __init__(self, *, softness: float = 2.0) -> None:
+        super().__init__()
+        self.softness = softness
+
+    def build(self, u_dim, rates):
+        super().build(u_dim, 1.0 - (1.0 - rates) / self.softness)
+
+
+class Sharper(Gaussian):
+    """A likelihood of the user's own."""
+
+    def __init__(self, *, floor: float = 0.02) -> None:
+        super().__init__(floor=floor)
+
+
+class Shifted(StandardNormal):
+    """A prior of the user's own."""
+
+
+# What comes back
+
+
+@pytest.fixture(scope="module")
+def saved(fitted, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("saved") / "model"
+    fitted.save(directory)
+    return directory
+
+
+@pytest.fixture
+def model(saved, tmp_path, nothing_runs):
+    """A saved model that a test may damage."""
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def assert_alike(loaded, imputer, X):
+    """The same answers to every question."""
+    one, two = loaded.impute(X, m=3), imputer.impute(X, m=3)
+    np.testing.assert_allclose(one.draws.values, two.draws.values, rtol=1e-6)
+    assert_frame_equal(one.interval(0.8), two.interval(0.8))
+    assert_frame_equal(one.diagnostics, two.diagnostics)
+    assert loaded.score(X) == pytest.approx(imputer.score(X), rel=1e-6)
+    assert loaded.schema_ == imputer.schema_
+    assert_frame_equal(loaded.history_, imputer.history_, check_dtype=False)
+    assert (loaded.n_steps_, loaded.seed_) == (imputer.n_steps_, imputer.seed_)
+    assert loaded.get_feature_names_out().tolist() == imputer.get_feature_names_out().tolist()
+    assert hasattr(loaded, "feature_names_in_") == hasattr(imputer, "feature_names_in_")
+
+
+@pytest.mark.parametrize("fusion", ["deterministic", "replayed", "amortised"])
+@pytest.mark.parametrize("mechanism", ["conjunction", "ignorable"])
+def test_every_model_comes_back(X, imputer_of, ignored, tmp_path, fusion, mechanism):
+    imputer = imputer_of(
+        fusion=fusion,
+        mechanism=mechanism,
+        kinds=ignored,
+        likelihoods={
+            "bp": "student_t",
+            "age": partial(Gaussian, floor=0.3),
+            "flag": "categorical",
+        },
+        hidden=0 if mechanism == "ignorable" else 8,
+        mask_weight=0.5,
+        validation="cells",
+        row_key="id",
+    ).fit(X)
+    imputer.save(tmp_path / "model")
+    loaded = GNRImputer.load(tmp_path / "model", device="cpu")
+    assert_alike(loaded, imputer, X)
+    assert_frame_equal(loaded.transform(X), imputer.transform(X))
+
+
+def test_polars_and_arrays_come_back(polars_X, polars_fitted, X, numbers_of, imputer_of, tmp_path):
+    polars_fitted.save(tmp_path / "polars")
+    loaded = GNRImputer.load(tmp_path / "polars")
+    assert_polars_equal(loaded.transform(polars_X), polars_fitted.transform(polars_X))
+    array = numbers_of(X)
+    imputer = imputer_of(max_steps=0).fit(array)
+    imputer.save(tmp_path / "array")
+    loaded = GNRImputer.load(str(tmp_path / "array"))
+    np.testing.assert_array_equal(loaded.transform(array), imputer.transform(array))
+    assert_alike(loaded, imputer, array)
+
+
+def test_arguments_come_back(X, imputer_of, ignored, tmp_path):
+    given = {
+        "particles": np.int64(3),
+        "hidden": np.int32(4),
+        "learning_rate": np.float32(0.01),
+        "mask_weight": np.float64(0.7),
+        "imputation_particles": 30,
+        "verbose": False,
+        "kinds": ignored,
+        "likelihoods": {"bp": Gaussian(floor=np.float32(0.25))},
+    }
+    imputer_of(**given).fit(X).save(tmp_path / "model")
+    loaded = GNRImputer.load(tmp_path / "model", device="cpu")
+    parameters = loaded.get_params()
+    for name in set(given) - {"likelihoods"}:
+        assert parameters[name] == given[name], name
+    assert parameters["likelihoods"]["bp"].floor == 0.25
+    assert parameters["random_state"] == 0
+    again = clone(loaded).fit(X)  # its parts are templates like any others
+    assert_frame_equal(again.transform(X), loaded.transform(X), rtol=1e-5)
+    loaded.save(tmp_path / "copy")
+    assert_alike(GNRImputer.load(tmp_path / "copy"), loaded, X)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_precision_comes_back_whatever_the_default_is(X, imputer_of, ignored, tmp_path, dtype):
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(dtype)
+        imputer = imputer_of(kinds=ignored).fit(X)
+        imputer.save(tmp_path / "model")
+        torch.set_default_dtype(torch.float32 if dtype is torch.float64 else torch.float64)
+        assert_alike(GNRImputer.load(tmp_path / "model"), imputer, X)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def test_own_classes_come_in_by_components_only(X, imputer_of, ignored, tmp_path):
+    imputer = imputer_of(
+        mechanism=Milder(softness=3.0), likelihoods={"bp": Sharper}, prior=Shifted, kinds=ignored
+    ).fit(X)
+    imputer.save(tmp_path / "model")
+    classes = {"Milder": Milder, "Sharper": Sharper, "Shifted": Shifted}
+    loaded = GNRImputer.load(tmp_path / "model", components=classes)
+    assert_alike(loaded, imputer, X)
+    assert type(loaded.mechanism) is Milder
+    assert loaded.mechanism.softness == 3.0
+    for name in classes:
+        some = {k: v for k, v in classes.items() if k != name}
+        with pytest.raises(
+            ValueError, match=rf"class '{name}'.*components={{'{name}': YourClass}}"
+        ):
+            GNRImputer.load(tmp_path / "model", components=some)
+
+
+def test_a_class_of_ones_own_cannot_pass_for_one_of_ours(X, imputer_of, ignored, tmp_path):
+    impostor = type("Conjunction", (Milder,), {})
+    imputer = imputer_of(mechanism=impostor, kinds=ignored).fit(X)
+    with pytest.raises(ValueError, match=r"your class 'Conjunction'.*rename it"):
+        imputer.save(tmp_path / "model")
+    assert not any(tmp_path.iterdir())
+
+
+def test_hyperparameters_must_be_json(X, imputer_of, ignored, tmp_path):
+    imputer = imputer_of(mechanism=Milder(softness=torch.tensor(2.0)), kinds=ignored).fit(X)
+    with pytest.raises(TypeError, match=r"tensor\(2.*JSON"):
+        imputer.save(tmp_path / "model")
+    assert not any(tmp_path.iterdir())
+
+
+# Where it is written
+
+
+def test_two_plain_files_with_ordinary_permissions(saved):
+    assert sorted(p.name for p in saved.iterdir()) == ["manifest.json", "weights.safetensors"]
+    sibling = saved.parent / "ordinary"
+    sibling.mkdir(exist_ok=True)
+    assert stat.S_IMODE(saved.stat().st_mode) == stat.S_IMODE(sibling.stat().st_mode)
+    sibling.rmdir()
+    assert [p.name for p in saved.parent.iterdir()] == ["model"]
+
+
+def test_parents_are_made(fitted, tmp_path):
+    fitted.save(tmp_path / "a" / "b" / "model")
+    assert (tmp_path / "a" / "b" / "model" / "manifest.json").is_file()
+
+
+def test_only_fitted_imputers_are_saved(imputer_of, tmp_path):
+    with pytest.raises(NotFittedError):
+        imputer_of().save(tmp_path / "model")
+    assert not any(tmp_path.iterdir())
+
+
+def test_nothing_is_replaced_unless_asked(fitted, model, X, imputer_of, ignored):
+    other = imputer_of(kinds=ignored, random_state=4).fit(X)
+    with pytest.raises(FileExistsError, match="exists already: give overwrite=True"):
+        other.save(model)
+    assert_alike(GNRImputer.load(model), fitted, X)
+    other.save(model, overwrite=True)
+    assert_alike(GNRImputer.load(model), other, X)
+    assert [p.name for p in model.parent.iterdir()] == ["model"]
+
+
+def test_an_empty_folder_may_be_replaced(fitted, tmp_path):
+    (tmp_path / "model").mkdir()
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        fitted.save(tmp_path / "model")
+    fitted.save(tmp_path / "model", overwrite=True)
+    GNRImputer.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "model with a stranger"])
+def test_what_is_no_model_is_never_replaced(fitted, model, tmp_path, kind):
+    target = model if kind == "model with a stranger" else tmp_path / "precious"
+    if kind == "file":
+        target.write_text("thesis")
+    else:
+        target.mkdir(exist_ok=True)
+        (target / "thesis.txt").write_text("thesis")
+    before = sorted(tmp_path.rglob("*"))
+    for overwrite in (True, False):
+        with pytest.raises(FileExistsError):
+            fitted.save(target, overwrite=overwrite)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_unwritable_place_is_an_os_error(fitted, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        fitted.save(tmp_path / "file" / "model")
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt(), SystemExit()])
+@pytest.mark.parametrize("there", [False, True])
+def test_killed_in_the_middle_it_leaves_nothing_half_written(
+    fitted, X, model, monkeypatch, imputer_of, ignored, error, there
+):
+    def fail(tensors, path):
+        Path(path).write_bytes(b"half")
+        raise error
+
+    if not there:
+        shutil.rmtree(model)
+    monkeypatch.setattr(storage, "save_file", fail)
+    with pytest.raises(type(error)):
+        imputer_of(kinds=ignored, random_state=4).fit(X).save(model, overwrite=True)
+    assert [p.name for p in model.parent.iterdir()] == (["model"] if there else [])
+    if there:
+        assert_alike(GNRImputer.load(model), fitted, X)
+
+
+def test_a_rename_that_fails_leaves_the_old_model(
+    fitted, X, model, monkeypatch, imputer_of, ignored
+):
+    rename = Path.rename
+
+    def fail(self, target):
+        if (self / "manifest.json").exists() and ".old" not in str(self) and self != model:
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="no"):
+        imputer_of(kinds=ignored, random_state=4).fit(X).save(model, overwrite=True)
+    monkeypatch.undo()
+    assert [p.name for p in model.parent.iterdir()] == ["model"]
+    assert_alike(GNRImputer.load(model), fitted, X)
+
+
+# What is refused
+
+
+class Bomb:
+    """Pickled, it would run a command when it is read."""
+
+    def __reduce__(self):
+        return os.system, ("touch exploded",)
+
+
+PICKLED, TORCH = pickle.dumps(Bomb()), io.BytesIO()
+torch.save({"model": Bomb()}, TORCH)
+
+
+@pytest.fixture
+def nothing_runs(saved, monkeypatch, tmp_path):
+    """From here on nothing may unpickle or run anything (`saved`: all imports are done)."""
+
+    def forbidden(*args, **kwargs):
+        raise AssertionError("tried to run what was read")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "system", forbidden)
+    monkeypatch.setattr(pickle, "load", forbidden)
+    monkeypatch.setattr(pickle, "loads", forbidden)
+    monkeypatch.setattr(pickle, "Unpickler", forbidden)
+    monkeypatch.setattr(torch, "load", forbidden)
+    yield
+    assert not (tmp_path / "exploded").exists()
+
+
+def edit(model: Path, change) -> None:
+    manifest = json.loads((model / "manifest.json").read_text())
+    change(manifest)
+    (model / "manifest.json").write_text(json.dumps(manifest))
+
+
+def reweigh(model: Path, change) -> None:
+    weights = load_file(model / "weights.safetensors")
+    change(weights)
+    save_file(weights, model / "weights.safetensors")
+
+
+def put(*path):
+    """A change of a manifest: the last argument goes to where the others point."""
+    *keys, last, value = path
+
+    def change(manifest):
+        for key in keys:
+            manifest = manifest[key]
+        manifest[last] = value
+
+    return change
+
+
+CLASSES = {
+    "a function": put("mechanism", "class", "os.system"),
+    "its arguments": put(
+        "mechanism", {"class": "os.system", "arguments": {"command": "touch exploded"}}
+    ),
+    "builtins": put("prior", "class", "builtins.eval"),
+    "a module of ours": put("prior", "class", "pyro_gnr.imputation.imputer.GNRImputer"),
+    "a class of another slot": put("mechanism", "class", "StandardNormal"),
+    "a likelihood": put("likelihoods", 0, "class", "subprocess.Popen"),
+    "no name": put("prior", "class", None),
+}
+
+
+@pytest.mark.parametrize("change", CLASSES.values(), ids=CLASSES)
+def test_only_known_classes_are_made(model, change):
+    edit(model, change)
+    with pytest.raises(ValueError, match="does not know: load it with components="):
+        GNRImputer.load(model)
+
+
+DAMAGE = {
+    "no mechanism": lambda m: m.pop("mechanism"),
+    "no arguments": lambda m: m.pop("arguments"),
+    "no schema": lambda m: m.pop("schema"),
+    "no seed": lambda m: m.pop("seed"),
+    "an unknown argument": put("arguments", "on_load", "os.system"),
+    "a template among the arguments": put("arguments", "mechanism", "conjunction"),
+    "an argument that is missing": lambda m: m["arguments"].pop("hidden"),
+    "an argument out of range": put("arguments", "imputation_particles", -1),
+    "an argument of another type": put("arguments", "hidden", "8"),
+    "a callback": put("arguments", "callback", "os.system"),
+    "a hyperparameter too many": put("prior", "arguments", {"evil": 1}),
+    "hyperparameters of no sort": put("prior", "arguments", 3),
+    "a class that is a list": put("prior", "class", ["StandardNormal"]),
+    "a part that is a word": put("prior", "standard_normal"),
+    "likelihoods of no sort": put("likelihoods", 3),
+    "a column that is not": put("likelihoods", 0, "columns", ["nobody"]),
+    "a likelihood of another kind": lambda m: m["likelihoods"][0].update({"class": "Bernoulli"}),
+    "another latent size": put("latent_dim", 3),
+    "no latent size": put("latent_dim", None),
+    "no rows": put("n_rows", 0),
+    "a seed that is a word": put("seed", "os.system"),
+    "a negative seed": put("seed", -1),
+    "steps that are a word": put("n_steps", "many"),
+    "a history of no sort": put("history", 3),
+    "a history of unequal columns": put("history", {"step": [1], "loss": []}),
+    "features that do not add up": put("n_features_in", 3),
+    "features of other names": put("feature_names_in", ["a"]),
+    "a schema that is a list": put("schema", []),
+    "a column of another kind": put("schema", "columns", 1, "kind", "magic"),
+    "a column without kind": lambda m: m["schema"]["columns"][1].pop("kind"),
+    "a column with more": put("schema", "columns", 1, "evil", True),
+    "a column less": lambda m: m["schema"]["columns"].pop(),
+    "other levels": put("schema", "columns", 6, "levels", ["a", "b"]),
+    "other weights asked for": put("arguments", "hidden", 9),
+}
+
+
+@pytest.mark.parametrize("change", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_manifest_is_refused(model, change):
+    edit(model, change)
+    with pytest.raises(ValueError, match="the saved model in .*model (is damaged|cannot be load)"):
+        GNRImputer.load(model)
+
+
+TEXTS = {
+    "nothing": b"",
+    "half": b'{"format": "pyro_gnr model", "format_ver',
+    "no text": b"\xff\xfe\x00\x80",
+    "a pickle": pickle.dumps({"format": "pyro_gnr model"}),
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_a_manifest_that_is_no_json_is_refused(model, text):
+    (model / "manifest.json").write_bytes(text)
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
+        GNRImputer.load(model)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", '"x"', "{}", '{"format": "other model"}'])
+def test_json_of_another_program_is_refused(model, text):
+    (model / "manifest.json").write_text(text)
+    with pytest.raises(ValueError, match=r"is of no pyro_gnr model \(format"):
+        GNRImputer.load(model)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_format_version_is_refused(model, version):
+    edit(model, put("format_version", version))
+    with pytest.raises(ValueError, match=r"format version .* this package reads 1: load it with"):
+        GNRImputer.load(model)
+
+
+WEIGHTS = {
+    "a pickle": lambda path: path.write_bytes(PICKLED),
+    "a torch file": lambda path: path.write_bytes(TORCH.getvalue()),
+    "nothing": lambda path: path.write_bytes(b""),
+    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "half a header": lambda path: path.write_bytes(path.read_bytes()[:100]),
+    "a huge header": lambda path: path.write_bytes(b"\xff" * 8 + path.read_bytes()[8:]),
+    "something behind": lambda path: path.write_bytes(path.read_bytes() + b"rm -rf"),
+}
+
+
+@pytest.mark.parametrize("damage", WEIGHTS.values(), ids=WEIGHTS)
+def test_weights_that_are_no_safetensors_are_refused(model, damage):
+    damage(model / "weights.safetensors")
+    with pytest.raises(ValueError, match="is damaged"):
+        GNRImputer.load(model)
+
+
+TENSORS = {
+    "one is missing": lambda w: w.pop("guide.encoder.centre"),
+    "one too many": lambda w: w.update(evil=torch.zeros(1)),
+    "all are missing": lambda w: w.clear(),
+    "another shape": lambda w: w.update({"guide.encoder.centre": torch.zeros(99)}),
+}
+
+
+@pytest.mark.parametrize("change", TENSORS.values(), ids=TENSORS)
+def test_weights_that_do_not_fit_are_refused(model, change):
+    reweigh(model, change)
+    with pytest.raises(ValueError, match="weights do not fit|is damaged"):
+        GNRImputer.load(model)
+
+
+def test_only_weights_that_model_and_guide_share_are_written_once(
+    X, imputer_of, ignored, tmp_path
+):
+    shapes = {}
+    for fusion in ("replayed", "amortised"):
+        imputer_of(kinds=ignored, fusion=fusion).fit(X).save(tmp_path / fusion)
+        weights = load_file(tmp_path / fusion / "weights.safetensors")
+        shapes[fusion] = {name for name in weights if "u_given_z" in name}
+    assert not any(name.startswith("guide.") for name in shapes["replayed"])
+    own = next(name for name in shapes["amortised"] if name.startswith("guide."))
+    reweigh(tmp_path / "amortised", lambda w: w.pop(own))
+    with pytest.raises(ValueError, match="weights do not fit"):
+        GNRImputer.load(tmp_path / "amortised")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "weights.safetensors"])
+def test_a_missing_file_is_named(model, name):
+    (model / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"no saved model: {name} is not there"):
+        GNRImputer.load(model)
+
+
+def test_no_folder_and_a_file_instead_of_one(tmp_path):
+    (tmp_path / "file").write_text("thesis")
+    for name in ("nobody", "file", ""):
+        with pytest.raises(FileNotFoundError, match="holds no saved model"):
+            GNRImputer.load(tmp_path / name)
+
+
+def test_a_device_that_is_not_there_is_no_damage(saved):
+    with pytest.raises(ValueError, match="got device='nowhere', which cannot be used here"):
+        GNRImputer.load(saved, device="nowhere")
+
+
+def test_loading_leaves_the_directory_alone(saved):
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in saved.iterdir()}
+    GNRImputer.load(saved)
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in saved.iterdir()} == before
+
+
+def test_the_manifest_is_plain_json_without_a_path_or_a_value_of_the_table(saved, X):
+    text = (saved / "manifest.json").read_text()
+    json.loads(text, parse_constant=pytest.fail)  # no NaN, which is no JSON
+    assert str(saved) not in text
+    assert "patient 7" not in text  # ids are ignored, and stay at home
+    assert isinstance(X, pd.DataFrame)
