@@ -44,6 +44,7 @@ def variants(n: int) -> dict[str, dict[str, Any]]:
         "max_steps=3000": {"max_steps": 3000},
         "floor=0.05": {"likelihoods": likelihood(partial(Gaussian, floor=0.05), n)},
         "floor=0.2": {"likelihoods": likelihood(partial(Gaussian, floor=0.2), n)},
+        "ceiling=3": {"likelihoods": likelihood(partial(Gaussian, ceiling=3.0), n)},
         "one scale a column": {
             "likelihoods": likelihood(partial(Gaussian, heteroscedastic=False), n)
         },
@@ -90,7 +91,9 @@ def main() -> None:
                 )  # fmt: skip
                 print(rows[-1], flush=True)
     frame = save(rows, arguments.name)
-    shown = frame.pivot_table(index="variant", columns="table", values=["bound", "rmse"], sort=False)
+    shown = frame.pivot_table(
+        index="variant", columns="table", values=["bound", "rmse"], sort=False
+    )
     print(shown.to_string())
 
 

@@ -134,7 +134,7 @@ def make_linear_gaussian(n_rows=6, n_columns=4, latent_dim=2, *, seed=0) -> Line
     with torch.no_grad():
         head = model.x_given_u.likelihoods[0].head
         head.weight[:n_columns] = w
-        head.bias.copy_(torch.cat([mu, torch.expm1(s - 0.05).log()]))
+        head.bias.copy_(torch.cat([mu, torch.logit((s - 0.05) / (1.0 - 0.05))]))
         model.m_given_ux.head.bias.copy_(torch.logit(torch.tensor(rates)))
         guide.encoder.start(LinearModel(w, mu, s.square()))
     z = rng.normal(size=(n_rows, latent_dim))

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from pyro_gnr.data import checks, frames
 from pyro_gnr.data.table import Schema, Table
 from pyro_gnr.imputation.fitted import FittedModel
+from pyro_gnr.imputation.fitting import fit_model
 from pyro_gnr.imputation.multiple import MultipleImputation
 from pyro_gnr.imputation.settings import (
     Settings,
@@ -27,25 +28,10 @@ from pyro_gnr.imputation.settings import (
     latent_dim_for,
     resolve_device,
 )
-from pyro_gnr.inference.training import (
-    Data,
-    Fit,
-    HeldOutCells,
-    HeldOutRows,
-    Progress,
-    TrainingPlan,
-    Validation,
-    local_seed,
-    train,
-)
-from pyro_gnr.model.assemble import assemble, start
+from pyro_gnr.inference.training import Fit, Progress, local_seed
+from pyro_gnr.model.assemble import assemble
 
 __all__ = ["GNRImputer"]
-
-# Held-out bounds are means over at most this many rows: more cost time and change little.
-LARGEST_VALIDATION = 1000
-# Fewer rows than this are all trained on: a bound on two or three rows says nothing.
-FEWEST_ROWS_TO_SPLIT = 30
 
 
 class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -77,7 +63,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         validation_fraction: share of rows or observed cells held out, in (0, 1).
         patience: evaluations (100 steps apart) without progress before training stops.
         imputation_particles: K of the importance posterior that imputes.
-        row_key: name of a column that identifies rows; None: index label and content do.
+        row_key: name of a column that identifies rows (carried along, not modelled, unless
+            `kinds` says how); None: index label and content do.
         random_state: seed; the same seed and row give the same draws in any batch or order.
         device: "auto" (a GPU if there is one), "cpu", "cuda", ...
         verbose: whether long work shows a progress bar on a terminal.
@@ -178,7 +165,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         settings = check_settings(self)
         device = resolve_device(self.device)
         X = self._validated(X, reset=True)
-        schema = Schema.learn(X, self.kinds)
+        schema = Schema.learn(X, self._kinds(X))
         table = schema.encode(X, row_key=self.row_key)
         seed = _seed(self.random_state)
         settings = settings.sized(latent_dim_for(schema, self.latent_dim), len(table.keys))
@@ -193,55 +180,13 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             seed=seed,
             device=device,
         )
-        fit = self._train(fitted, table)
-        self._keep(fitted, settings, fit)
+        self._keep(fitted, settings, fit_model(self, fitted, table))
 
-    def _train(self, fitted: FittedModel, table: Table) -> Fit:
-        rng = np.random.default_rng(fitted.seed)
-        data, validation = self._held_out(fitted, table, rng)
-        generator = torch.Generator().manual_seed(fitted.seed)
-        x, _, visible = data
-        start(fitted.model, fitted.guide, x, visible, generator=generator)
-        plan = TrainingPlan(
-            # Plain numbers: a grid search may bring numpy's.
-            particles=int(self.particles),
-            renyi_order=float(self.renyi_order),
-            max_steps=int(self.max_steps),
-            batch_size=int(self.batch_size),
-            learning_rate=float(self.learning_rate),
-            patience=int(self.patience),
-        )
-        return train(
-            fitted.model,
-            fitted.guide,
-            data,
-            plan=plan,
-            seed=fitted.seed,
-            validation=validation,
-            callback=self.callback,
-            progress_bar=self.verbose,
-        )
-
-    def _held_out(
-        self, fitted: FittedModel, table: Table, rng: np.random.Generator
-    ) -> tuple[Data, Validation | None]:
-        """Split the table into what is trained on and what is held out."""
-        data = fitted.tensors(table)
-        n_rows = len(table.keys)
-        if self.validation is None or n_rows < FEWEST_ROWS_TO_SPLIT:
-            return data, None
-        shuffled = torch.from_numpy(rng.permutation(n_rows)).to(fitted.device)
-        if self.validation == "cells":
-            hidden = fitted.tensors(table.hide(self.validation_fraction, rng))
-            some = shuffled[:LARGEST_VALIDATION]
-            shown, lost = (tuple(d[some] for d in side) for side in (data, hidden))
-            return hidden, HeldOutCells(shown, lost, seed=fitted.seed)
-        # At least one row each to hold out and to train on.
-        n_held = round(self.validation_fraction * n_rows)
-        n_held = max(1, min(LARGEST_VALIDATION, n_rows - 1, n_held))
-        held, kept = shuffled[:n_held], shuffled[n_held:]
-        validation = HeldOutRows(tuple(d[held] for d in data), seed=fitted.seed)
-        return tuple(d[kept] for d in data), validation
+    def _kinds(self, X: Any) -> dict[str, str]:
+        """The caller's kinds; a row key names rows, and is modelled only if they say so."""
+        names = frames.column_names(frames.as_frame(X))
+        key = {self.row_key: "ignore"} if self.row_key in names else {}
+        return key | dict(self.kinds or {})
 
     def _keep(self, fitted: FittedModel, settings: Settings, fit: Fit) -> None:
         self._fitted = fitted

@@ -149,22 +149,23 @@ class _Best:
     """The best weights so far, and how long ago they were."""
 
     patience: int
+    modules: tuple[nn.Module, ...]
     value: float = -math.inf
     step: int = 0
     since: int = 0
     state: list[dict[str, Tensor]] = field(default_factory=list)
 
-    def offer(self, value: float, step: int, modules: Sequence[nn.Module]) -> bool:
+    def offer(self, value: float, step: int) -> bool:
         """Take note of an evaluation; True once patience has run out."""
         if value > self.value:
             self.value, self.step, self.since = value, step, 0
-            self.state = [copy.deepcopy(m.state_dict()) for m in modules]
+            self.state = [copy.deepcopy(m.state_dict()) for m in self.modules]
             return False
         self.since += 1
         return self.since >= self.patience
 
-    def restore(self, modules: Sequence[nn.Module]) -> None:
-        for module, state in zip(modules, self.state, strict=True):
+    def restore(self) -> None:
+        for module, state in zip(self.modules, self.state, strict=True):
             module.load_state_dict(state)
 
 
@@ -200,51 +201,77 @@ def train(
     Raises:
         FloatingPointError: the loss or held-out bound is not finite; says at which step.
     """
-    loss_of = IWELBO(plan.particles, plan.renyi_order)(model, guide)
-    parameters = list({id(p): p for p in loss_of.parameters() if p.requires_grad}.values())
-    optimiser = torch.optim.Adam(parameters, lr=plan.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(plan.max_steps, 1))
+    step = _Stepper(model, guide, data, plan=plan, row_weights=row_weights)
     history: list[Progress] = []
-    best, stopped, losses = _Best(plan.patience), False, 0.0
+    best = _Best(plan.patience, (model, guide))
     with (
         local_seed(seed, data[0].device),
         progress(plan.max_steps, "training", show=progress_bar) as advance,
     ):
         if validation is not None:
-            with _singular_means_diverged(0):
-                start = _finite(validation(model, guide), 0, "held-out bound")
-            best.offer(start, 0, (model, guide))
-        for step, rows in enumerate(_minibatches(len(data[0]), plan), start=1):
-            rows = rows.to(data[0].device)
-            weights = None if row_weights is None else row_weights[rows]
-            optimiser.zero_grad(set_to_none=True)
-            with _singular_means_diverged(step):
-                loss = loss_of(*(d[rows] for d in data), row_weights=weights)
-                loss.backward()
-            losses += _finite(loss.item(), step, "loss")
-            norm = nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
-            _finite(norm.item(), step, "gradient")
-            optimiser.step()
-            schedule.step()
-            advance(f"loss {loss.item():.3f}")
-            since = step - (history[-1].step if history else 0)
-            if since < plan.evaluate_every and step < plan.max_steps:
+            best.offer(_validated(validation, model, guide, 0), 0)
+        losses: list[float] = []
+        for number, rows in enumerate(_minibatches(len(data[0]), plan), start=1):
+            losses.append(step(number, rows))
+            advance(f"loss {losses[-1]:.3f}")
+            if number % plan.evaluate_every and number < plan.max_steps:
                 continue
-            with _singular_means_diverged(step):
-                value = None if validation is None else validation(model, guide)
-            history.append(Progress(step, losses / since, value))
-            losses = 0.0
+            value = None if validation is None else _validated(validation, model, guide, number)
+            history.append(Progress(number, sum(losses) / len(losses), value))
+            losses.clear()
             if callback is not None:
                 callback(history[-1])
-            if value is not None and best.offer(
-                _finite(value, step, "held-out bound"), step, (model, guide)
-            ):
-                stopped = step < plan.max_steps
+            if value is not None and best.offer(value, number):
                 break
-    if validation is not None:
-        best.restore((model, guide))
     last = history[-1].step if history else 0
-    return Fit(history, best.step if validation is not None else last, stopped)
+    if validation is None:
+        return Fit(history, last, stopped_early=False)
+    best.restore()
+    return Fit(history, best.step, stopped_early=last < plan.max_steps)
+
+
+class _Stepper:
+    """One gradient step of Adam on some rows, and the checks that it went well."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        guide: nn.Module,
+        data: Data,
+        *,
+        plan: TrainingPlan,
+        row_weights: Tensor | None,
+    ) -> None:
+        self.loss_of = IWELBO(plan.particles, plan.renyi_order)(model, guide)
+        self.data = data
+        self.row_weights = row_weights
+        # A replayed u|z belongs to model and guide, and is stepped once.
+        own = {id(p): p for p in self.loss_of.parameters() if p.requires_grad}
+        self.parameters = list(own.values())
+        self.optimiser = torch.optim.Adam(self.parameters, lr=plan.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimiser, max(plan.max_steps, 1)
+        )
+
+    def __call__(self, number: int, rows: Tensor) -> float:
+        """Take a step and give the loss before it."""
+        rows = rows.to(self.data[0].device)
+        weights = None if self.row_weights is None else self.row_weights[rows]
+        self.optimiser.zero_grad(set_to_none=True)
+        with _singular_means_diverged(number):
+            loss = self.loss_of(*(d[rows] for d in self.data), row_weights=weights)
+            loss.backward()
+        value = _finite(loss.item(), number, "loss")
+        norm = nn.utils.clip_grad_norm_(self.parameters, LARGEST_GRADIENT)
+        _finite(norm.item(), number, "gradient")
+        self.optimiser.step()
+        self.schedule.step()
+        return value
+
+
+def _validated(validation: Validation, model: nn.Module, guide: nn.Module, step: int) -> float:
+    with _singular_means_diverged(step):
+        return _finite(validation(model, guide), step, "held-out bound")
 
 
 def _minibatches(n_rows: int, plan: TrainingPlan) -> Iterator[Tensor]:

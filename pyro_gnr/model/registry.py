@@ -71,7 +71,7 @@ def describe(part: nn.Module) -> dict[str, Any]:
 
     Example:
         >>> describe(Gaussian(floor=0.2))
-        {'class': 'Gaussian', 'arguments': {'floor': 0.2, 'heteroscedastic': True}}
+        {'class': 'Gaussian', 'arguments': {'floor': 0.2, 'ceiling': 1.0, 'heteroscedastic': True}}
     """
     parameters = inspect.signature(type(part).__init__).parameters
     arguments = {

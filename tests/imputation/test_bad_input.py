@@ -10,7 +10,7 @@ import torch
 from pandas.testing import assert_frame_equal
 from sklearn.exceptions import NotFittedError
 
-from pyro_gnr.imputation import imputer as imputer_module
+from pyro_gnr.imputation import fitting
 from pyro_gnr.inference.objective import IWELBO
 from pyro_gnr.model.likelihoods import Gaussian
 from pyro_gnr.model.mechanisms import Conjunction
@@ -27,8 +27,8 @@ def refused(monkeypatch, imputer_of):
             raise AssertionError("found out only in training")
 
         with monkeypatch.context() as patch:
-            patch.setattr(imputer_module, "train", too_late)
-            patch.setattr(imputer_module, "start", too_late)
+            patch.setattr(fitting, "train", too_late)
+            patch.setattr(fitting, "start", too_late)
             imputer = imputer_of(**options)
             with pytest.raises(error, match=message) as caught:
                 imputer.fit(T)

@@ -22,7 +22,8 @@ def column_log_prob(likelihood, c, x, u):
     name = type(likelihood).__name__
     if name == "Gaussian":
         n = len(eta) // 2
-        scale = likelihood.floor + math.log1p(math.exp(eta[n + c]))
+        width = likelihood.ceiling - likelihood.floor
+        scale = likelihood.floor + width / (1 + math.exp(-eta[n + c]))
         return stats.norm(eta[c], scale).logpdf(x)
     if name == "Bernoulli":
         p = 1 / (1 + math.exp(-eta[c]))
@@ -403,8 +404,8 @@ def test_bound_of_stochastic_u_is_valid(columns_of, fusion):
         guide.u_given_z.log_scale.fill_(math.log(0.8))  # wider: weights are bounded
         guide.u_shift.weight.normal_().mul_(0.1)
     head = model.x_given_u.likelihoods[0].head
-    head.weight[3:], head.bias[3:] = 0.0, 0.3
-    scale = 0.1 + math.log1p(math.exp(0.3))
+    head.weight[3:], head.bias[3:] = 0.0, 2.9
+    scale = 0.1 + 0.9 / (1 + math.exp(-2.9))
     x, observed = torch.randn(3, 3), torch.ones(3, 3, dtype=torch.bool)
     w = head.weight[:3].numpy()
     covariance = w @ w.T * (1 + 0.25) + np.eye(3) * scale**2

@@ -51,9 +51,8 @@ class Columnwise(TorchDistribution):
 
     def side_by_side(self, parts: Sequence[Tensor]) -> Tensor:
         """Put the blocks' parts (..., C) into the order of the columns, (..., D)."""
-        if len(parts) == 1:  # one block holds the columns in their own order
-            return parts[0]
-        return torch.cat(list(parts), -1)[..., self.order]
+        together = parts[0] if len(parts) == 1 else torch.cat(list(parts), -1)
+        return together[..., self.order]
 
     def expand(self, batch_shape: Shape, _instance: Columnwise | None = None) -> Columnwise:
         """Broadcast to a larger batch shape (..., D)."""

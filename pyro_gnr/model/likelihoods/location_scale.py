@@ -6,35 +6,41 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from pyro_gnr.data.table import Column, Kind
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.base import Likelihood
 from pyro_gnr.model.linear import LinearModel
 
-__all__ = ["LocationScale", "inverse_softplus"]
+__all__ = ["LocationScale"]
 
 
 class LocationScale(Likelihood):
-    """Location and scale of each column from u, with scale = floor + softplus(.); abstract.
+    r"""Location and scale of each column from u; abstract.
+
+    s_j(u) = floor + (ceiling - floor) logit^-1(.), in observed standard deviations of the column.
 
     Args:
-        floor: smallest scale in observed standard deviations, in (0, 1). Without one the bound
-            is unbounded: a scale can shrink onto a single value.
+        floor: smallest scale, in (0, 1). Without one the bound is unbounded: a scale can shrink
+            onto a single value.
+        ceiling: largest scale, above the floor. Where a column was never observed, as for people
+            who gave no blood at all, nothing else keeps a scale that depends on u from growing.
         heteroscedastic: whether the scale depends on u, or is one number a column.
 
     Raises:
-        ValueError: `floor` is not in (0, 1).
+        ValueError: `floor` is not in (0, 1), or `ceiling` is not above it.
     """
 
     kinds = frozenset({Kind.CONTINUOUS})
 
-    def __init__(self, *, floor: float, heteroscedastic: bool) -> None:
+    def __init__(self, *, floor: float, ceiling: float, heteroscedastic: bool) -> None:
         super().__init__()
         if not 0.0 < floor < 1.0:
             raise ValueError(f"got floor={floor}, expected a number in (0, 1).")
+        if not floor < ceiling < float("inf"):
+            raise ValueError(f"got ceiling={ceiling}, expected a number above floor={floor}.")
         self.floor = floor
+        self.ceiling = ceiling
         self.heteroscedastic = heteroscedastic
 
     def n_parameters(self, columns: Sequence[Column]) -> int:
@@ -46,9 +52,9 @@ class LocationScale(Likelihood):
         c = len(linear.intercept)
         location = scale.mean + scale.scale * linear.intercept
         self._start_head(slice(0, c), scale.scale[:, None] * linear.loadings, location)
-        spread = (scale.scale * linear.noise.sqrt() - self.floor).clamp(min=1e-3)
+        share = (scale.scale * linear.noise.sqrt() - self.floor) / (self.ceiling - self.floor)
         nothing = torch.zeros_like(linear.loadings)
-        self._start_head(slice(c, 2 * c), nothing, inverse_softplus(spread))
+        self._start_head(slice(c, 2 * c), nothing, torch.logit(share.clamp(1e-3, 1 - 1e-3)))
 
     def _location_scale(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Split parameters (..., 2C) into locations and scales, each (..., C)."""
@@ -56,14 +62,4 @@ class LocationScale(Likelihood):
         if not self.heteroscedastic:
             # One number a column: only the head's bias counts, whatever u is.
             raw = self.head.bias.chunk(2, -1)[1].expand_as(location)
-        return location, self.floor + softplus(raw)
-
-
-def inverse_softplus(y: Tensor) -> Tensor:
-    """Give x with softplus(x) = y, for y > 0.
-
-    Example:
-        >>> softplus(inverse_softplus(torch.tensor(2.5)))
-        tensor(2.5000)
-    """
-    return y + torch.log(-torch.expm1(-y))
+        return location, self.floor + (self.ceiling - self.floor) * torch.sigmoid(raw)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from pyro_gnr.data.table import Column
-from pyro_gnr.model.likelihoods.location_scale import LocationScale, inverse_softplus
+from pyro_gnr.model.likelihoods.location_scale import LocationScale
 
 __all__ = ["StudentT"]
 
@@ -19,15 +19,16 @@ SMALLEST_DF = 2.5
 
 
 class StudentT(LocationScale):
-    r"""x_j | u ~ t(nu_j, mu_j(u), s_j(u)), with s_j(u) = floor + softplus(.), nu_j > 2.5 learned.
+    r"""x_j | u ~ t(nu_j, mu_j(u), s_j(u)), with floor < s_j(u) < ceiling, nu_j > 2.5 learned.
 
     Args:
         floor: smallest scale in observed standard deviations, in (0, 1).
+        ceiling: largest scale.
         heteroscedastic: whether s_j depends on u, or is one number a column.
         df: degrees of freedom at the start of training; > 2.5.
 
     Raises:
-        ValueError: `floor` or `df` is out of range.
+        ValueError: `floor`, `ceiling` or `df` is out of range.
 
     Example:
         >>> from pyro_gnr.data.table import Kind
@@ -38,9 +39,14 @@ class StudentT(LocationScale):
     """
 
     def __init__(
-        self, *, floor: float = 0.1, heteroscedastic: bool = True, df: float = 6.0
+        self,
+        *,
+        floor: float = 0.1,
+        ceiling: float = 1.0,
+        heteroscedastic: bool = True,
+        df: float = 6.0,
     ) -> None:
-        super().__init__(floor=floor, heteroscedastic=heteroscedastic)
+        super().__init__(floor=floor, ceiling=ceiling, heteroscedastic=heteroscedastic)
         if not df > SMALLEST_DF:
             raise ValueError(f"got df={df}, expected a number above {SMALLEST_DF}.")
         self.df = df
@@ -48,7 +54,8 @@ class StudentT(LocationScale):
     def build(self, columns: Sequence[Column], u_dim: int) -> None:
         """Make the head, and one raw degree of freedom a column that does not depend on u."""
         super().build(columns, u_dim)
-        raw = inverse_softplus(torch.tensor(self.df - SMALLEST_DF))
+        excess = torch.tensor(self.df - SMALLEST_DF)  # > 0; its inverse softplus follows
+        raw = excess + torch.log(-torch.expm1(-excess))
         self.raw_df = nn.Parameter(raw.repeat(len(columns)))
 
     def distribution(self, parameters: Tensor) -> dist.StudentT:

@@ -190,12 +190,17 @@ def test_single_precision(served):
 
 
 @pytest.mark.parametrize("cls", [Gaussian, StudentT])
-def test_scale_has_a_floor(cls):
+def test_scale_has_a_floor_and_a_ceiling(cls):
     likelihood = cls(floor=0.2)
     likelihood.build(NUMBERS, u_dim=H)
     with torch.no_grad():
         likelihood.head.bias[C:] = -1e3
         assert likelihood(torch.zeros(H)).scale.tolist() == [0.2] * C
+        likelihood.head.bias[C:] = 1e3
+        assert likelihood(torch.zeros(H)).scale.tolist() == [1.0] * C
+    for ceiling in (0.2, 0.1, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="ceiling="):
+            cls(floor=0.2, ceiling=ceiling)
     for floor in (0.0, 1.0, -0.1, float("nan")):
         with pytest.raises(ValueError, match="floor="):
             cls(floor=floor)

@@ -1,0 +1,96 @@
+"""From an encoded table and an imputer's arguments to trained weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pyro_gnr.data.table import Table
+from pyro_gnr.imputation.fitted import FittedModel
+from pyro_gnr.inference.training import (
+    Data,
+    Fit,
+    HeldOutCells,
+    HeldOutRows,
+    TrainingPlan,
+    Validation,
+    train,
+)
+from pyro_gnr.model.assemble import start
+
+if TYPE_CHECKING:
+    from pyro_gnr.imputation.imputer import GNRImputer
+
+__all__ = ["fit_model"]
+
+# Held-out bounds are means over at most this many rows: more cost time and change little.
+LARGEST_VALIDATION = 1000
+# Fewer rows than this are all trained on: a bound on two or three rows says nothing.
+FEWEST_ROWS_TO_SPLIT = 30
+
+
+def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> Fit:
+    """Start at the linear model and train.
+
+    Args:
+        imputer: whose arguments say how.
+        fitted: model and guide, changed in place; its seed is used throughout.
+        table: the training table.
+
+    Returns:
+        History and the step whose weights were kept.
+
+    Raises:
+        FloatingPointError: training diverged.
+    """
+    data, validation = _held_out(imputer, fitted, table)
+    generator = torch.Generator().manual_seed(fitted.seed)
+    x, _, visible = data
+    start(fitted.model, fitted.guide, x, visible, generator=generator)
+    return train(
+        fitted.model,
+        fitted.guide,
+        data,
+        plan=_plan(imputer),
+        seed=fitted.seed,
+        validation=validation,
+        callback=imputer.callback,
+        progress_bar=imputer.verbose,
+    )
+
+
+def _plan(imputer: GNRImputer) -> TrainingPlan:
+    """Plain numbers: a grid search may bring numpy's."""
+    return TrainingPlan(
+        particles=int(imputer.particles),
+        renyi_order=float(imputer.renyi_order),
+        max_steps=int(imputer.max_steps),
+        batch_size=int(imputer.batch_size),
+        learning_rate=float(imputer.learning_rate),
+        patience=int(imputer.patience),
+    )
+
+
+def _held_out(
+    imputer: GNRImputer, fitted: FittedModel, table: Table
+) -> tuple[Data, Validation | None]:
+    """Split the table into what is trained on and what is held out."""
+    data = fitted.tensors(table)
+    n_rows = len(table.keys)
+    if imputer.validation is None or n_rows < FEWEST_ROWS_TO_SPLIT:
+        return data, None
+    rng = np.random.default_rng(fitted.seed)
+    shuffled = torch.from_numpy(rng.permutation(n_rows)).to(fitted.device)
+    if imputer.validation == "cells":
+        hidden = fitted.tensors(table.hide(imputer.validation_fraction, rng))
+        some = shuffled[:LARGEST_VALIDATION]
+        shown, lost = (tuple(d[some] for d in side) for side in (data, hidden))
+        return hidden, HeldOutCells(shown, lost, seed=fitted.seed)
+    # At least one row each to hold out and to train on.
+    n_held = round(imputer.validation_fraction * n_rows)
+    n_held = max(1, min(LARGEST_VALIDATION, n_rows - 1, n_held))
+    held, kept = shuffled[:n_held], shuffled[n_held:]
+    validation = HeldOutRows(tuple(d[held] for d in data), seed=fitted.seed)
+    return tuple(d[kept] for d in data), validation
