@@ -7,9 +7,12 @@ so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import platform
+import re
+import shlex
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,12 +32,41 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-PARETO_K_LIMIT = 0.7  # above it importance weights are not to be trusted (Vehtari et al. 2024)
 PATTERNS_SHOWN = 12
-MANIFEST = "manifest.json"
+FEW_VALUES = 20  # whole numbers with at most this many distinct values may be labels
+FEW_CELLS = 10  # a mean or share of fewer imputed cells says little
 IMPUTATIONS = "pyro_gnr imputations"  # what a manifest says the directory is
-MODEL = "pyro_gnr model"
 
+# Formats that a name may ask for and that are not written.
+FOREIGN = frozenset(
+    [
+        ".dta",
+        ".feather",
+        ".gz",
+        ".json",
+        ".ods",
+        ".pkl",
+        ".rds",
+        ".sav",
+        ".tsv",
+        ".txt",
+        ".xls",
+        ".xlsx",
+        ".zip",
+    ]
+)
+ASSUMPTIONS = {
+    "Conjunction": "holes depend on what the columns share",
+    "Ignorable": "holes depend on observed values only",
+}
+# Python's words for what are options here.
+KINDS_ARGUMENT = re.compile(r"""kinds=(\{(['"]).*?\2: (?:'\w+'|\.\.\.)\})""")
+ARGUMENTS = {
+    "kinds names": "--kind names",
+    "row_key column": "--row-key column",
+    "or row_key=None": "or leave --row-key out",
+    "row_key=": "--row-key ",
+}
 VERSIONED = ("pyro-gnr", "torch", "pyro-ppl", "numpy", "pandas", "narwhals", "pyarrow")
 
 app = typer.Typer(
@@ -46,7 +78,13 @@ app = typer.Typer(
 )
 
 TableArgument = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="The table, a .csv or .parquet file.")
+    Path,
+    typer.Argument(
+        metavar="TABLE",
+        help="The table, a .csv or .parquet file. Missing in a .csv: empty cells and NA, N/A, "
+        "n/a, #N/A, #NA, <NA>, NaN, nan, -NaN, -nan, NULL, null, None, 1.#IND, -1.#IND, 1.#QNAN, "
+        "-1.#QNAN; in a .parquet: null and NaN.",
+    ),
 ]
 KindOption = Annotated[
     list[str] | None,
@@ -64,6 +102,14 @@ SeedOption = Annotated[
         max=2**32 - 1,
         help="Seed of fit and draws; 0 (or the saved model's) if not given.",
         metavar="N",
+    ),
+]
+RowKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column that names the rows (unique, none missing): the same row gets the same "
+        "draws wherever it stands. Carried along, not modelled, unless --kind says how.",
     ),
 ]
 MechanismOption = Annotated[
@@ -110,11 +156,17 @@ def _options(
 
 
 @app.command()
-def describe(table: TableArgument, kind: KindOption = None, seed: SeedOption = None) -> None:
+def describe(
+    table: TableArgument,
+    kind: KindOption = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Changes nothing here: nothing is drawn."),
+    ] = None,
+) -> None:
     """Show columns, their kinds, and which cells are missing together.
 
-    Nothing is drawn, so --seed changes nothing here. Exit status 2 if a column cannot be modelled
-    as it is; what to do is said for each.
+    Exit status 2 if a column cannot be modelled as it is; what to do is said for each.
     """
     with _errors(before_work=True):
         from pyro_gnr.data.files import read_table
@@ -125,10 +177,13 @@ def describe(table: TableArgument, kind: KindOption = None, seed: SeedOption = N
         missing = frame.isna()
         cells, complete = int(missing.to_numpy().sum()), int((~missing.any(axis=1)).sum())
         typer.echo(
-            f"{table.name}: {len(frame):,} rows, {frame.shape[1]:,} columns, {cells:,} missing "
-            f"cells ({cells / max(missing.size, 1):.1%}), {complete:,} complete rows"
+            f"{table.name}: {_count(len(frame), 'row')}, {_count(frame.shape[1], 'column')}, "
+            f"{_count(cells, 'missing cell')} ({cells / max(missing.size, 1):.1%}), "
+            f"{_count(complete, 'complete row')}"
         )
         _show(_columns_table(frame, columns))
+        for hint in _hints(frame, columns, kinds):
+            typer.echo(hint)
         if cells:
             _show(_patterns_table(frame))
         if problems:
@@ -140,6 +195,7 @@ def fit(
     table: TableArgument,
     model: Annotated[Path, typer.Option(metavar="DIR", help="Directory to save the model in.")],
     kind: KindOption = None,
+    row_key: RowKeyOption = None,
     seed: SeedOption = None,
     mechanism: MechanismOption = None,
     max_steps: StepsOption = None,
@@ -151,17 +207,19 @@ def fit(
     with _errors(), ExitStack() as stack:
         with _errors(before_work=True):
             from pyro_gnr.data.files import read_table, staged
+            from pyro_gnr.imputation.storage import FORMAT
 
             kinds = _kinds(kind)
-            _check_output(model, ours=MODEL, force=force, inputs=[table])
+            _check_output(model, ours=FORMAT, force=force, inputs=[table])
             path = stack.enter_context(staged(model, replace=force))
-            frame = read_table(table)
-            imputer = _new_imputer(kinds, seed, mechanism, max_steps, quiet)
+            frame = _labelled(read_table(table))
+            _check_table(frame, kinds, row_key)
+            imputer = _new_imputer(kinds, seed, mechanism, max_steps, quiet, row_key=row_key)
         imputer.fit(frame)
         imputer.save(path)
     if not quiet:
         seconds = time.perf_counter() - start
-        typer.echo(f"{model}: {len(frame):,} rows, {imputer.n_steps_:,} steps, {seconds:.1f} s")
+        typer.echo(f"{model}: {_count(len(frame), 'row')}, {_training(imputer)}, {seconds:.1f} s")
 
 
 @app.command()
@@ -180,6 +238,7 @@ def impute(
         Path | None, typer.Option(metavar="DIR", help="A saved model. Without one, fit first.")
     ] = None,
     kind: KindOption = None,
+    row_key: RowKeyOption = None,
     seed: SeedOption = None,
     mechanism: MechanismOption = None,
     max_steps: StepsOption = None,
@@ -197,15 +256,20 @@ def impute(
             _check_output(output, ours=IMPUTATIONS, force=force, inputs=inputs)
             path = stack.enter_context(staged(output, replace=force))
             if model is None:
-                imputer = _new_imputer(kinds, seed, mechanism, max_steps, quiet)
+                imputer = _new_imputer(kinds, seed, mechanism, max_steps, quiet, row_key=row_key)
+                source = read_table(table)
+                _check_table(source, kinds, row_key)
             else:
-                _check_absent(model, kind=kind, mechanism=mechanism, max_steps=max_steps)
+                given = {"kind": kind, "row_key": row_key}
+                _check_absent(model, **given, mechanism=mechanism, max_steps=max_steps)
                 imputer = _load_imputer(model, quiet)
-            frame = read_table(table)
+                source = read_table(table)
+                _check_columns(source, imputer, table=table, model=model)
+            frame = _labelled(source)
         if model is None:
             imputer.fit(frame)
         imputation = imputer.impute(frame, m=m, seed=None if model is None else seed)
-        _write(imputation, path, source=table)
+        _write(imputation, path, source=table, index=source.index)
     if not quiet:
         _summarise(imputation, output=output, seconds=time.perf_counter() - start)
 
@@ -226,7 +290,7 @@ def demo(
             from pyro_gnr.data.datasets import load_nhanes
             from pyro_gnr.data.files import staged, write_table
 
-            if _is_file(output):
+            if _is_file(output) or output.suffix.lower() in FOREIGN:
                 raise ValueError(f"{str(output)!r}: the demo makes a directory; name one")
             _check_output(output, ours=IMPUTATIONS, force=force, inputs=[])
             path = stack.enter_context(staged(output, replace=force))
@@ -269,6 +333,8 @@ def _learn(frame: pd.DataFrame, kinds: Mapping[str, str]) -> tuple[dict[str, Col
         return {c.name: c for c in Schema.learn(frame, kinds).columns}, []
     except (ValueError, TypeError) as error:
         problems = [str(error)]
+    if len(frame) < 2:
+        return {}, problems  # no column has more to say
     columns = {}
     for name in frame.columns:
         own = {name: kinds[name]} if name in kinds else {}
@@ -279,6 +345,51 @@ def _learn(frame: pd.DataFrame, kinds: Mapping[str, str]) -> tuple[dict[str, Col
         except (ValueError, TypeError) as error:
             problems.append(str(error))
     return columns, list(dict.fromkeys(problems))
+
+
+def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Label rows 1, ..., N as R does, unless the file brought labels of its own."""
+    import pandas as pd
+
+    plain = pd.RangeIndex(len(frame))
+    own = frame.index.name is not None or not frame.index.equals(plain)
+    return frame if own else frame.set_axis(plain + 1)
+
+
+def _check_table(frame: pd.DataFrame, kinds: Mapping[str, str], row_key: str | None) -> None:
+    """Say everything that is wrong with a training table at once."""
+    from pyro_gnr.data.keys import table_keys
+
+    kinds = dict(kinds)
+    if row_key is not None and row_key in map(str, frame.columns):
+        kinds.setdefault(row_key, "ignore")
+    _, problems = _learn(frame, kinds)
+    try:
+        table_keys(frame, [], row_key=row_key)
+    except ValueError as error:
+        problems.append(str(error))
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _check_columns(frame: pd.DataFrame, imputer: GNRImputer, *, table: Path, model: Path) -> None:
+    """Refuse a table that has other columns than the model."""
+    from pyro_gnr.data.checks import check_names
+
+    names = [str(name) for name in frame.columns]
+    known = [column.name for column in imputer.schema_.columns]
+    new = [name for name in names if name not in known]
+    gone = [name for name in known if name not in names]
+    if new or gone:
+        found = {"new": new, "gone": gone}
+        text = "; ".join(f"{word}: {_few(some)}" for word, some in found.items() if some)
+        raise ValueError(f"{table.name} does not have the columns of the model {model}. {text}")
+    check_names(frame, known)  # their order
+
+
+def _few(names: Sequence[str], most: int = 10) -> str:
+    more = len(names) - most
+    return ", ".join(map(repr, names[:most])) + (f" and {more} more" if more > 0 else "")
 
 
 def _check_absent(model: Path, **given: object) -> None:
@@ -297,12 +408,14 @@ def _new_imputer(
     mechanism: str | None,
     max_steps: int | None,
     quiet: bool,
+    *,
+    row_key: str | None = None,
 ) -> GNRImputer:
     """An imputer with its own defaults wherever the caller said nothing."""
     from pyro_gnr import GNRImputer
 
     given = {"mechanism": mechanism, "max_steps": max_steps, "kinds": dict(kinds) or None}
-    imputer = GNRImputer(random_state=seed or 0, verbose=not quiet)
+    imputer = GNRImputer(random_state=seed or 0, row_key=row_key, verbose=not quiet)
     return imputer.set_params(**{k: v for k, v in given.items() if v is not None})
 
 
@@ -322,7 +435,11 @@ def _is_file(output: Path) -> bool:
 
 
 def _check_output(output: Path, *, ours: str, force: bool, inputs: Sequence[Path]) -> None:
-    """Refuse, before any work, an output that would destroy something else."""
+    """Refuse, before any work, an output that cannot be or that would destroy something else."""
+    suffix, single = output.suffix.lower(), ours == IMPUTATIONS
+    if suffix in FOREIGN or (not single and _is_file(output)):
+        made = "a .csv or .parquet file, or a directory" if single else "a directory"
+        raise ValueError(f"{str(output)!r}: got the ending {suffix}, expected {made}; name that")
     for path in inputs:
         if path.resolve() == output.resolve() or output.resolve() in path.resolve().parents:
             raise ValueError(
@@ -330,7 +447,7 @@ def _check_output(output: Path, *, ours: str, force: bool, inputs: Sequence[Path
             )
     if not force or not os.path.lexists(output):
         return
-    directory = ours == MODEL or not _is_file(output)
+    directory = not _is_file(output)
     if directory != output.is_dir():
         was, wanted = ("file", "directory") if directory else ("directory", "file")
         raise ValueError(f"{str(output)!r} is a {was} and would become a {wanted}; name another")
@@ -344,6 +461,8 @@ def _check_output(output: Path, *, ours: str, force: bool, inputs: Sequence[Path
 
 def _foreign_files(directory: Path, ours: str) -> list[str]:
     """Files that the directory's manifest does not name; without a manifest, all of them."""
+    from pyro_gnr.imputation.storage import MANIFEST
+
     found = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if not p.is_dir()}
     try:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
@@ -353,9 +472,16 @@ def _foreign_files(directory: Path, ours: str) -> list[str]:
     return sorted(found - known)
 
 
-def _write(imputation: MultipleImputation, path: Path, *, source: Path | None) -> None:
-    """Write one long table, or a directory of M tables in the source's format."""
+def _write(
+    imputation: MultipleImputation,
+    path: Path,
+    *,
+    source: Path | None,
+    index: pd.Index | None = None,
+) -> None:
+    """Write one long table, or a directory of M tables in the source's format and index."""
     from pyro_gnr.data.files import digest, write_table
+    from pyro_gnr.imputation.storage import MANIFEST
 
     if _is_file(path):
         write_table(imputation.to_long(), path)
@@ -364,7 +490,7 @@ def _write(imputation: MultipleImputation, path: Path, *, source: Path | None) -
     suffix = ".csv" if source is None else source.suffix.lower()
     for number, completed in enumerate(imputation, start=1):
         name = f"imputation_{number:0{len(str(imputation.m))}d}{suffix}"
-        write_table(completed, path / name)
+        write_table(completed if index is None else completed.set_axis(index), path / name)
     files = sorted(p for p in path.rglob("*") if p.is_file())
     manifest = {
         "format": IMPUTATIONS,
@@ -390,8 +516,10 @@ def _imputed_cells(imputation: MultipleImputation) -> dict[str, int]:
 
 
 def _unreliable_rows(imputation: MultipleImputation) -> int:
+    from pyro_gnr.imputation.multiple import RELIABLE_K
+
     rows = imputation.diagnostics
-    return int(((rows["pareto_k"] > PARETO_K_LIMIT) & (rows["n_imputed"] > 0)).sum())
+    return int(((rows["pareto_k"] > RELIABLE_K) & (rows["n_imputed"] > 0)).sum())
 
 
 def _comparison(imputation: MultipleImputation) -> pd.DataFrame:
@@ -411,8 +539,10 @@ def _comparison(imputation: MultipleImputation) -> pd.DataFrame:
             level = seen.mode()[0]
             seen, imputed, statistic = seen == level, imputed == level, f"share of {level}"
         numbers = (round(float(seen.mean()), 3), round(float(imputed.mean()), 3))
-        rows.append((column.name, str(column.kind), int((~observed).sum()), statistic, *numbers))
-    names = ["column", "kind", "missing", "statistic", "observed", "imputed"]
+        missing = int((~observed).sum())
+        note = f"fewer than {FEW_CELLS} cells" if missing < FEW_CELLS else ""
+        rows.append((column.name, str(column.kind), missing, statistic, *numbers, note))
+    names = ["column", "kind", "missing", "statistic", "observed", "imputed", "note"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -420,11 +550,15 @@ def _comparison(imputation: MultipleImputation) -> pd.DataFrame:
 
 
 def _summarise(imputation: MultipleImputation, *, output: Path, seconds: float) -> None:
+    from pyro_gnr.imputation.multiple import RELIABLE_K
+
     cells, rows = _imputed_cells(imputation), len(imputation.table.keys)
     typer.echo(
-        f"{output}: {imputation.m} tables of {rows:,} rows, {sum(cells.values()):,} cells imputed "
-        f"in {len(cells)} columns, {seconds:.1f} s"
+        f"{output}: {_count(imputation.m, 'table')} of {_count(rows, 'row')}, "
+        f"{_count(sum(cells.values()), 'cell')} imputed in {_count(len(cells), 'column')}, "
+        f"{seconds:.1f} s"
     )
+    typer.echo(_mechanism(imputation))
     if cells:
         _show(
             _table(
@@ -433,8 +567,26 @@ def _summarise(imputation: MultipleImputation, *, output: Path, seconds: float) 
                 [(name, f"{n:,}", f"{n / rows:.1%}") for name, n in cells.items()],
             )
         )
-    unreliable = _unreliable_rows(imputation)
-    typer.echo(f"{unreliable:,} rows with Pareto k above {PARETO_K_LIMIT}")
+    typer.echo(f"{_count(_unreliable_rows(imputation), 'row')} with Pareto k above {RELIABLE_K}")
+
+
+def _mechanism(imputation: MultipleImputation) -> str:
+    name = type(imputation.fitted.model.m_given_ux).__name__
+    assumption = f"{ASSUMPTIONS[name]}; " if name in ASSUMPTIONS else ""
+    return f"mechanism: {name} ({assumption}no data can test it)"
+
+
+def _training(imputer: GNRImputer) -> str:
+    """Steps run, and the one whose weights were kept if a held-out bound chose it."""
+    history = imputer.history_
+    run = imputer.n_steps_ if history.empty else int(history["step"].iloc[-1])
+    if history.empty or not history["validation"].notna().any():
+        return _count(run, "step")
+    return f"{_count(run, 'step')}, best held-out bound at {imputer.n_steps_:,}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _columns_table(frame: pd.DataFrame, columns: Mapping[str, Column]) -> RichTable:
@@ -447,7 +599,7 @@ def _columns_table(frame: pd.DataFrame, columns: Mapping[str, Column]) -> RichTa
                 name,
                 str(frame[name].dtype),
                 "see below" if column is None else str(column.kind),
-                "" if column is None else _values(column),
+                "" if column is None else _values(column, frame[name]),
                 f"{holes:,}",
                 f"{holes / max(len(frame), 1):.1%}",
             )
@@ -455,13 +607,43 @@ def _columns_table(frame: pd.DataFrame, columns: Mapping[str, Column]) -> RichTa
     return _table("columns", ["column", "type", "kind", "values", "missing", "share"], rows)
 
 
-def _values(column: Column) -> str:
+def _values(column: Column, cells: pd.Series) -> str:
     if column.levels is not None:
         more = len(column.levels) - 4
         return ", ".join(map(str, column.levels[:4])) + (f" and {more} more" if more > 0 else "")
-    if column.kind == "continuous":
-        return f"mean {column.location:.4g}, sd {column.scale:.3g}"
-    return ""
+    if column.kind != "continuous":
+        return ""
+    low, high = (
+        str(int(value)) if column.whole else f"{float(value):.4g}"
+        for value in (cells.min(), cells.max())
+    )
+    return (
+        f"mean {column.location:.4g}, sd {column.scale:.3g}, min {low}, max {high}, "
+        f"{cells.nunique():,} distinct"
+    )
+
+
+def _hints(
+    frame: pd.DataFrame, columns: Mapping[str, Column], kinds: Mapping[str, str]
+) -> Iterator[str]:
+    """What columns of whole numbers may be besides numbers, where the caller has not said it."""
+    for label in frame.columns:
+        name = str(label)
+        if name in kinds or name not in columns or columns[name].kind != "continuous":
+            continue
+        cells = frame[label].dropna()
+        distinct = cells.nunique()
+        if distinct < 2 or not (cells % 1 == 0).all():
+            continue
+        if distinct == len(cells):
+            yield f"{name}: an id? {_kind_option(name, 'ignore')}"
+        elif distinct <= FEW_VALUES:
+            option = _kind_option(name, "categorical")
+            yield f"{name}: say {option} if these are labels"
+
+
+def _kind_option(name: str, kind: str) -> str:
+    return f"--kind {shlex.quote(f'{name}={kind}')}"
 
 
 def _patterns_table(frame: pd.DataFrame) -> RichTable:
@@ -475,7 +657,7 @@ def _patterns_table(frame: pd.DataFrame) -> RichTable:
     shown, rest = order[:PATTERNS_SHOWN], counts[order[PATTERNS_SHOWN:]]
     labels = [(int(counts[i]), ", ".join(names[patterns[i]]) or "(none)") for i in shown]
     if len(rest):
-        labels.append((int(rest.sum()), f"({len(rest):,} other patterns)"))
+        labels.append((int(rest.sum()), f"({_count(len(rest), 'other pattern')})"))
     rows = [(f"{n:,}", f"{n / len(frame):.1%}", label) for n, label in labels]
     return _table("missing together", ["rows", "share", "columns"], rows)
 
@@ -516,11 +698,24 @@ def _errors(*, before_work: bool = False) -> Iterator[None]:
         text = str(error)
         if isinstance(error, OSError) and error.filename and error.strerror:
             text = f"{error.filename}: {error.strerror}"
-        typer.echo(f"pyro-gnr: {text}", err=True)
+        typer.echo(f"pyro-gnr: {_as_options(text)}", err=True)
         usage = isinstance(error, (ValueError, TypeError)) or (
             before_work and isinstance(error, OSError)
         )
         raise typer.Exit(2 if usage else 1) from None
+
+
+def _as_options(text: str) -> str:
+    """Say --kind id=ignore where the package says kinds={'id': 'ignore'}, and so on."""
+
+    def option(match: re.Match[str]) -> str:
+        [(name, kind)] = ast.literal_eval(match[1]).items()
+        return _kind_option(name, "..." if kind is ... else kind)
+
+    text = KINDS_ARGUMENT.sub(option, text)
+    for argument, here in ARGUMENTS.items():
+        text = text.replace(argument, here)
+    return text
 
 
 def _show_warning(

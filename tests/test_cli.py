@@ -13,7 +13,7 @@ from pandas.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 import pyro_gnr
-from pyro_gnr.cli import app
+from pyro_gnr.cli import _as_options, app
 from pyro_gnr.data.files import digest, read_table
 
 STEPS = ("--max-steps", "3")
@@ -85,6 +85,34 @@ class TestHelp:
     def test_help(self, arguments):
         assert run(*arguments, "--help").status == 0
 
+    @pytest.mark.parametrize(
+        "marker",
+        [
+            "",
+            "NA",
+            "N/A",
+            "n/a",
+            "#N/A",
+            "#NA",
+            "<NA>",
+            "NaN",
+            "nan",
+            "-NaN",
+            "-nan",
+            "NULL",
+            "null",
+            "None",
+            "1.#IND",
+            "-1.#IND",
+            "1.#QNAN",
+            "-1.#QNAN",
+        ],
+    )
+    def test_markers_of_missing_cells(self, tmp_path, marker):
+        assert marker in run("describe", "--help").out
+        (tmp_path / "t.csv").write_text(f"a,b\n1,x\n{marker},\n3,y\n")
+        assert read_table(tmp_path / "t.csv")["a"].isna().tolist() == [False, True, False]
+
     def test_help_imports_nothing_heavy(self):
         code = (
             "import sys; from typer.testing import CliRunner; from pyro_gnr.cli import app;"
@@ -118,6 +146,50 @@ class TestDescribe:
         out = run("describe", path).out.split("missing together")[1]
         rows = [line.strip().split(maxsplit=2) for line in out.splitlines() if "%" in line]
         assert rows == [["3", "42.9%", "b, c"], ["2", "28.6%", "(none)"], ["2", "28.6%", "c"]]
+
+    def test_numbers(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text("year,dose\n2019,0.5\n1985,2.25\n1985,0.5\n,1\n")
+        out = run("describe", path).out
+        assert "min 1985, max 2019, 2 distinct" in out
+        assert "min 0.5, max 2.25, 3 distinct" in out
+
+    def test_hints_for_whole_numbers(self, tmp_path):
+        path = tmp_path / "t.csv"
+        n = 30
+        columns = {
+            "my id": range(n),
+            "ward": [i % 4 for i in range(n)],
+            "age": [i % 25 for i in range(n)],
+            "smokes": [i % 2 for i in range(n)],
+            "dose": [i % 4 + 0.5 for i in range(n)],
+            "same": 3,
+        }
+        pd.DataFrame(columns).to_csv(path, index=False)
+        hints = [line for line in run("describe", path).out.splitlines() if "--kind" in line]
+        assert hints == [
+            "my id: an id? --kind 'my id=ignore'",
+            "ward: say --kind ward=categorical if these are labels",
+        ]
+        ran = run("describe", path, "--kind", "my id=ignore", "--kind", "ward=continuous")
+        assert "--kind" not in ran.out
+
+    def test_names_that_are_numbers(self, tmp_path):
+        path = tmp_path / "t.parquet"
+        pd.DataFrame({7: [1, 2, 3], 8: [1, 1, 2]}).to_parquet(path)
+        ran = run("describe", path)
+        assert ran.status == 0, ran.err
+        assert "8: say --kind 8=categorical if these are labels" in ran.out
+
+    def test_one_is_singular(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text("a,b\n1.5,2.5\n,3.5\n")
+        assert "1 missing cell (25.0%), 1 complete row\n" in run("describe", path).out
+        columns = [f"c{i}" for i in range(13)]
+        frame = pd.DataFrame(np.eye(13), columns=columns).replace(1.0, np.nan)
+        frame.iloc[:, 1:] += np.arange(13)[:, None]
+        frame.to_csv(path, index=False)
+        assert "(1 other pattern)" in run("describe", path).out
 
     def test_all_problems_at_once_beside_the_description(self, tmp_path):
         path = tmp_path / "t.csv"
@@ -193,11 +265,86 @@ class TestImpute:
         ran = run("fit", table, "--model", model, "--kind", "row=ignore", *STEPS)
         assert (ran.status, ran.err) == (0, "")
         assert "60 rows" in ran.out
+        assert "60 rows, 3 steps, best held-out bound at " in ran.out
         ran = run("impute", table, "--model", model, "--output", tmp_path / "a", "--m", 2)
         assert ran.status == 0, ran.err
         assert impute(table, tmp_path / "b").status == 0
         first = "imputation_1.csv"
         assert snapshot(tmp_path / "a")[first] == snapshot(tmp_path / "b")[first]
+
+    def test_steps_run_without_a_held_out_bound(self, table, frame, tmp_path):
+        frame.iloc[:20].to_csv(table, index=False)
+        fit = ("fit", table, "--kind", "row=ignore", "--max-steps")
+        out = run(*fit, 3, "--model", tmp_path / "a").out
+        assert "20 rows, 3 steps, " in out
+        assert "bound" not in out
+        assert "20 rows, 1 step, " in run(*fit, 1, "--model", tmp_path / "b").out
+
+    def test_rows_are_numbered_from_one(self, table, frame, tmp_path):
+        frame.to_parquet(tmp_path / "plain.parquet")
+        for source in (table, tmp_path / "plain.parquet"):
+            assert impute(source, tmp_path / "long.csv", "--force").status == 0
+            assert read_table(tmp_path / "long.csv")[".id"].tolist() == [*range(1, 61)] * 3
+        assert impute(tmp_path / "plain.parquet", tmp_path / "out").status == 0
+        completed = pd.read_parquet(tmp_path / "out" / "imputation_1.parquet")
+        assert completed.index.equals(frame.index)
+        frame.set_axis(pd.Index(range(100, 160), name="person")).to_parquet(
+            tmp_path / "own.parquet"
+        )
+        assert impute(tmp_path / "own.parquet", tmp_path / "long.csv", "--force").status == 0
+        assert read_table(tmp_path / "long.csv")[".id"].tolist() == [*range(100, 160)] * 3
+
+    def test_a_row_key_gives_a_row_its_draws_wherever_it_stands(self, table, frame, tmp_path):
+        model = tmp_path / "model"
+        ran = run("fit", table, "--model", model, "--row-key", "row", *STEPS)
+        assert ran.status == 0, ran.err
+        frame.iloc[::-1].to_csv(tmp_path / "turned.csv", index=False)
+        parts = []
+        for source in (table, tmp_path / "turned.csv"):
+            ran = run("impute", source, "--model", model, "--output", tmp_path / source.stem)
+            assert ran.status == 0, ran.err
+            parts.append(pd.read_csv(tmp_path / source.stem / "imputation_01.csv"))
+        turned = parts[1].iloc[::-1].reset_index(drop=True)
+        assert turned["row"].tolist() == frame["row"].tolist()
+        assert turned["region"].tolist() == parts[0]["region"].tolist()
+        np.testing.assert_allclose(turned["income"], parts[0]["income"], rtol=1e-6)
+
+    def test_a_row_key_without_a_saved_model(self, table, tmp_path):
+        ran = run("impute", table, "--output", tmp_path / "o", "--row-key", "row", *STEPS)
+        assert ran.status == 0, ran.err
+        assert "40 cells imputed in 4 columns" in ran.out
+
+    @pytest.mark.parametrize("key", ["income", "name"])
+    def test_an_unusable_row_key(self, table, tmp_path, key):
+        ran = impute(table, tmp_path / "out", "--row-key", key)
+        assert ran.status == 2
+        assert "--row-key" in ran.err
+        assert "row_key" not in ran.err
+
+    def test_a_saved_model_is_readable_as_any_new_file(self, table, tmp_path):
+        assert impute(table, tmp_path / "plain.csv").status == 0
+        fit = ("fit", table, "--model", tmp_path / "model", "--kind", "row=ignore", *STEPS)
+        assert run(*fit).status == 0
+        modes = {path.stat().st_mode for path in (tmp_path / "model").iterdir()}
+        assert modes == {(tmp_path / "plain.csv").stat().st_mode}
+
+    @pytest.mark.parametrize(
+        ("name", "line"),
+        [
+            (
+                "conjunction",
+                "mechanism: Conjunction (holes depend on what the columns share; "
+                "no data can test it)",
+            ),
+            (
+                "ignorable",
+                "mechanism: Ignorable (holes depend on observed values only; no data can test it)",
+            ),
+        ],
+    )
+    def test_the_summary_names_the_assumption(self, table, tmp_path, name, line):
+        out = impute(table, tmp_path / "out", "--mechanism", name).out
+        assert line in out.splitlines()
 
     def test_quiet(self, table, tmp_path):
         ran = impute(table, tmp_path / "out", "--quiet")
@@ -219,6 +366,21 @@ class TestOutputIsSafe:
         assert snapshot(tmp_path) == before
         assert impute(table, tmp_path / name, "--seed", 2, "--force").status == 0
         assert snapshot(tmp_path) != before
+
+    @pytest.mark.parametrize("name", ["o.xlsx", "o.TSV", "o.csv.gz", "o.rds"])
+    def test_formats_that_are_not_written(self, table, tmp_path, name):
+        before = snapshot(tmp_path)
+        ran = impute(table, tmp_path / name)
+        assert ran.status == 2
+        assert "a .csv or .parquet file, or a directory" in ran.err
+        assert snapshot(tmp_path) == before
+
+    @pytest.mark.parametrize("name", ["m.csv", "m.parquet", "m.pkl"])
+    def test_a_model_is_no_file(self, table, tmp_path, name):
+        ran = run("fit", table, "--model", tmp_path / name, "--kind", "row=ignore", *STEPS)
+        assert ran.status == 2
+        assert "expected a directory" in ran.err
+        assert not (tmp_path / name).exists()
 
     def test_a_model_needs_force_too(self, table, tmp_path):
         fit = ("fit", table, "--model", tmp_path / "model", "--kind", "row=ignore", *STEPS)
@@ -349,7 +511,12 @@ class TestBadInput:
 
     @pytest.mark.parametrize(
         "arguments",
-        [["--kind", "row=ignore"], ["--mechanism", "ignorable"], ["--max-steps", "3"]],
+        [
+            ["--kind", "row=ignore"],
+            ["--row-key", "row"],
+            ["--mechanism", "ignorable"],
+            ["--max-steps", "3"],
+        ],
     )
     def test_a_saved_model_decides_for_itself(self, table, tmp_path, arguments):
         ran = run("impute", table, "--output", tmp_path / "o", "--model", tmp_path, *arguments)
@@ -370,7 +537,36 @@ class TestBadInput:
         frame.rename(columns={"income": "wages"}).to_csv(table, index=False)
         ran = run("impute", table, "--output", tmp_path / "out", "--model", model)
         assert ran.status == 2
-        assert "wages" in ran.err
+        assert "new: 'wages'; gone: 'income'" in ran.err
+        assert len(ran.err.splitlines()) == 1
+        frame.iloc[:, ::-1].to_csv(table, index=False)
+        ran = run("impute", table, "--output", tmp_path / "out", "--model", model)
+        assert ran.status == 2
+        assert "reorder" in ran.err
+
+    @pytest.mark.parametrize("command", [("fit", "--model"), ("impute", "--output")])
+    def test_all_problems_at_once_in_the_words_of_the_command_line(
+        self, tmp_path, monkeypatch, command
+    ):
+        monkeypatch.setattr(pyro_gnr.GNRImputer, "fit", lambda *_: pytest.fail("too late"))
+        path = tmp_path / "t.csv"
+        note = [f"note number {i}" for i in range(120)]
+        frame = pd.DataFrame({"note": note, "my empty": None, "x": np.arange(120) / 7})
+        frame.to_csv(path, index=False)
+        ran = run(command[0], path, command[1], tmp_path / "out")
+        assert ran.status == 2
+        assert "--kind note=ignore" in ran.err
+        assert "--kind note=categorical" in ran.err
+        assert "--kind 'my empty=ignore'" in ran.err
+        assert "kinds=" not in ran.err
+
+
+def test_errors_speak_of_options():
+    name = """it's "so" {a: 'b'}"""
+    text = f"no: kinds={{{name!r}: 'ignore'}}, or kinds={{'x': ...}}."
+    quoted = """'it'"'"'s "so" {a: '"'"'b'"'"'}=ignore'"""
+    assert _as_options(text) == f"no: --kind {quoted}, or --kind x=...."
+    assert _as_options("row_key column 'a' fails") == "--row-key column 'a' fails"
 
 
 def test_the_demo_makes_a_directory(tmp_path):
@@ -385,6 +581,9 @@ def test_demo(tmp_path):
     assert ran.status == 0, ran.err
     summary = read_table(out / "summary.csv")
     assert len(summary) == 11
+    assert (summary["note"].notna() == (summary["missing"] < 10)).all()
+    assert "fewer than 10 cells" in summary["note"].tolist()
+    assert "mechanism: Conjunction (" in ran.out
     assert len(list((out / "pictures").iterdir())) == 11
     manifest = json.loads((out / "manifest.json").read_text())
     assert {"imputation_1.csv", "imputation_2.csv", "summary.csv"} <= set(manifest["files"])

@@ -21,7 +21,7 @@ from pyro_gnr.model.guide import Guide
 from pyro_gnr.model.likelihoods import Columnwise
 from pyro_gnr.model.transport import transport
 
-__all__ = ["Draws", "FittedModel"]
+__all__ = ["Draws", "FittedModel", "Intervals"]
 
 # Numbers in the largest tensor (K, rows, H) of a batch: bounds memory, fits a core's cache.
 BATCH_NUMBERS = 2**23
@@ -39,6 +39,18 @@ class Draws(NamedTuple):
     values: NDArray[np.float64]
     ess: NDArray[np.float64]
     pareto_k: NDArray[np.float64]
+
+
+class Intervals(NamedTuple):
+    """Predictive mixtures of a table's missing cells, summarised.
+
+    Attributes:
+        quantiles: (Q, n_missing) encoded; NaN for level columns.
+        levels: (n_missing, most levels) P(level); NaN for numbers.
+    """
+
+    quantiles: NDArray[np.float64]
+    levels: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,23 +116,17 @@ class FittedModel:
         )
         return transport(columns, uniforms)
 
-    def quantiles(self, table: Table, probabilities: Tensor) -> NDArray[np.float64]:
-        """Give quantiles (Q, n_missing) of each cell's weighted mixture, encoded.
-
-        Those of level columns are NaN; see `level_probabilities`.
-        """
-        found = np.full((len(probabilities), *table.values.shape), np.nan)
-        for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            found[:, rows] = _mixture(posterior).quantiles(probabilities).cpu().numpy()
-        return found[:, *table.missing]
-
-    def level_probabilities(self, table: Table) -> NDArray[np.float64]:
-        """Give P(level) of each missing cell, (n_missing, most levels); NaN for numbers."""
+    def intervals(self, table: Table, probabilities: Tensor) -> Intervals:
+        """Summarise each missing cell's weighted mixture, found in one pass of inference."""
+        n_rows, n_columns = table.values.shape
         most = max((len(c.levels or ()) for c in self.schema.modelled), default=0)
-        found = np.full((*table.values.shape, most), np.nan)
+        quantiles = np.full((len(probabilities), n_rows, n_columns), np.nan)
+        levels = np.full((n_rows, n_columns, most), np.nan)
         for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            found[rows] = _mixture(posterior).level_probabilities(most).cpu().numpy()
-        return found[table.missing]
+            mixture = _mixture(posterior)
+            quantiles[:, rows] = mixture.quantiles(probabilities).cpu().numpy()
+            levels[rows] = mixture.level_probabilities(most).cpu().numpy()
+        return Intervals(quantiles[:, *table.missing], levels[table.missing])
 
     def row_bounds(self, table: Table) -> NDArray[np.float64]:
         """Give the importance-weighted bound on log p(x_o, m) of every row, (N,)."""

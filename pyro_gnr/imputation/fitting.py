@@ -47,8 +47,8 @@ def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> Fit:
     """
     data, validation = _held_out(imputer, fitted, table)
     generator = torch.Generator().manual_seed(fitted.seed)
-    x, _, visible = data
-    start(fitted.model, fitted.guide, x, visible, generator=generator)
+    x, observed, visible = data
+    start(fitted.model, fitted.guide, x, visible, generator=generator, observed=observed)
     return train(
         fitted.model,
         fitted.guide,

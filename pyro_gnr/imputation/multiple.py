@@ -65,7 +65,14 @@ class MultipleImputation:
         return self.m
 
     def __getitem__(self, i: int) -> Any:
-        """Give the i-th completed table, 0 <= i < M (or from the end), in the caller's type."""
+        """Give the i-th completed table, 0 <= i < M (or from the end), in the caller's type.
+
+        Raises:
+            TypeError: i is no whole number, such as a slice.
+            IndexError: there is no such table.
+        """
+        if not hasattr(i, "__index__"):
+            raise TypeError(f"got index {i!r}, expected the whole number of one table.")
         return self.table.fill(self.draws.values[i])
 
     def __iter__(self) -> Iterator[Any]:
@@ -77,7 +84,7 @@ class MultipleImputation:
         return (
             f"MultipleImputation(m={self.m}, rows={len(self.table.keys)}, imputed cells="
             f"{len(rows)} in {len(np.unique(rows))} rows, rows with Pareto k > {RELIABLE_K}: "
-            f"{unreliable})"
+            f"{unreliable}, assumed mechanism: {type(self.fitted.model.m_given_ux).__name__})"
         )
 
     @cached_property
@@ -133,10 +140,10 @@ class MultipleImputation:
         rows, cols = self.table.missing
         columns = self.table.schema.modelled
         tails = torch.tensor([(1 - level) / 2, (1 + level) / 2])
-        bounds = self.table.decode(cols, self.fitted.quantiles(self.table, tails))
-        probabilities = self.fitted.level_probabilities(self.table)
+        found = self.fitted.intervals(self.table, tails)
+        bounds = self.table.decode(cols, found.quantiles)
         sets = [
-            _smallest_set(columns[j], p, level) for j, p in zip(cols, probabilities, strict=True)
+            _smallest_set(columns[j], p, level) for j, p in zip(cols, found.levels, strict=True)
         ]
         names = np.array([c.name for c in columns], dtype=object)
         return pd.DataFrame(

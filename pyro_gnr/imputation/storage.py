@@ -78,6 +78,7 @@ def save(imputer: GNRImputer, directory: Path, *, overwrite: bool) -> None:
     try:
         (staging / MANIFEST).write_text(manifest, encoding="utf-8")
         save_file(_weights(imputer._fitted), staging / WEIGHTS)
+        shutil.copymode(staging / MANIFEST, staging / WEIGHTS)  # safetensors' are private
         staging.chmod(0o777 & ~_umask())  # mkdtemp's directories are private
         _put(staging, directory)
     except BaseException:
@@ -146,6 +147,7 @@ def _manifest(imputer: GNRImputer) -> dict[str, Any]:
         "prior": _described(fitted.model.prior, PRIORS),
         "mechanism": _described(fitted.model.m_given_ux, MECHANISMS),
         "likelihoods": blocks,
+        "given": _given(imputer),
         "latent_dim": imputer._settings.latent_dim,
         "n_rows": imputer._settings.n_rows,
         "schema": fitted.schema.to_dict(),
@@ -176,6 +178,15 @@ def _number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"got {value!r}, which cannot be written as JSON.")
+
+
+def _given(imputer: GNRImputer) -> dict[str, Any]:
+    """What the caller chose: names of parts, None where they gave a class or an instance."""
+    names = {
+        part: value if isinstance(value := getattr(imputer, part), str) else None
+        for part in ("prior", "mechanism")
+    }
+    return {**names, "likelihoods": [str(column) for column in imputer.likelihoods or ()]}
 
 
 def _plain(value: Any) -> Any:
@@ -251,7 +262,11 @@ def _rebuilt(
     _check_manifest(manifest, schema)
     settings = check_settings(imputer).sized(manifest["latent_dim"], manifest["n_rows"])
     _restore(imputer, manifest, schema, settings, load_file(weights))
-    return imputer
+    # As the caller gave them, so that a clone can be fitted to other columns.
+    given = manifest["given"]
+    kept = {column: likelihoods[column] for column in given["likelihoods"]}
+    named = {part: given[part] for part in ("prior", "mechanism") if given[part] is not None}
+    return imputer.set_params(likelihoods=kept or None, **named)
 
 
 def _check_manifest(manifest: dict[str, Any], schema: Schema) -> None:
@@ -287,6 +302,8 @@ def _restore(
         seed=manifest["seed"],
         device=place,
     )
+    imputer._fitted.model.eval()
+    imputer._fitted.guide.eval()
     imputer._settings = settings
     imputer.schema_ = schema
     imputer.seed_ = manifest["seed"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pyro_gnr.data.table import Column, Kind
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
-from pyro_gnr.model.features import Features, FeatureScale
+from pyro_gnr.model.features import SMALLEST_SCALE, Features, FeatureScale
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Encoder, Guide
 from pyro_gnr.model.likelihoods import BlockLikelihood, Likelihood
@@ -35,6 +35,11 @@ START_ROWS = 4096
 # Gaussian with noise variance 1: less would make the guide far surer than the model is.
 SMALLEST_NOISE = 0.01
 LEVEL_NOISE = 1.0
+
+# Where a column is never seen together with a factor's extreme (blood values of people who gave
+# no blood), the likelihood is flat along its loading. Training departs from 0 there, not from
+# what chance began.
+HOLE_RIDGE = 0.1
 
 
 def assemble(
@@ -152,9 +157,19 @@ def _check_kinds(likelihood: Likelihood, columns: Sequence[Column]) -> None:
 
 @torch.no_grad()
 def start(
-    model: GNR, guide: Guide, x: Tensor, visible: Tensor, *, generator: torch.Generator
+    model: GNR,
+    guide: Guide,
+    x: Tensor,
+    visible: Tensor,
+    *,
+    generator: torch.Generator,
+    observed: Tensor | None = None,
 ) -> None:
-    """Start model and guide at the factor analysis of the visible cells.
+    """Start model and guide at the factor analysis of the visible cells and of the holes.
+
+    If the holes were left out, their slopes would start at 0 and grow along the first latent
+    direction that happens to correlate with them, one that values use, and the values of people
+    with holes would be extrapolated along it. Together, holes get directions of their own.
 
     Args:
         model: from `assemble`; its linear paths become the factor model.
@@ -162,17 +177,42 @@ def start(
         x: (N, D) values.
         visible: (N, D) bool.
         generator: CPU generator for the rows and the start of the EM steps.
+        observed: (N, D) bool, m; None leaves the mechanism as it was built.
     """
     rows = torch.randperm(len(x), generator=generator)[:START_ROWS].to(x.device)
     encoder = guide.encoder
     scale = encoder.features.fit(x, visible)
     features, seen = encoder.features(x[rows], visible[rows])
-    latent_dim = encoder.directions.shape[1]
     floor = torch.where(encoder.features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
+    # A mechanism that does not count leaves all directions to the values.
+    joint = observed is not None and model.mask_weight > 0 and model.m_given_ux.starts_linear
+    if observed is not None and joint:
+        holes = hole_scale(observed, x.dtype)
+        m = (observed[rows].to(x.dtype) - holes.mean) / holes.scale
+        features, seen = torch.cat([features, m], 1), torch.cat([seen, torch.ones_like(m)], 1)
+        floor = torch.cat([floor, torch.full_like(holes.mean, LEVEL_NOISE)])
+    latent_dim = encoder.directions.shape[1]
     linear = factor_analysis(
-        features, seen, latent_dim=latent_dim, smallest_noise=floor, generator=generator
+        features,
+        seen,
+        latent_dim=latent_dim,
+        smallest_noise=floor,
+        ridge=HOLE_RIDGE if joint else 0.0,
+        generator=generator,
     )
-    encoder.start(linear)
+    n_features = encoder.features.out_dim
+    places = torch.arange(len(features.T), device=x.device)
+    encoder.start(linear.take(places[:n_features]))
     for i, likelihood in enumerate(model.x_given_u.parts()):
         members = torch.isin(encoder.features.column, model.x_given_u.positions(i)).nonzero()[:, 0]
         likelihood.start(linear.take(members), FeatureScale(*(s[members] for s in scale)))
+    if joint:
+        of_holes = linear.take(places[n_features:])
+        model.m_given_ux.start(of_holes, holes.scale)
+        encoder.start_holes(of_holes, holes)
+
+
+def hole_scale(observed: Tensor, dtype: torch.dtype) -> FeatureScale:
+    """Mean and standard deviation of m, each (D,), the latter floored as a feature's is."""
+    rates = observed.to(dtype).mean(0)
+    return FeatureScale(rates, (rates * (1 - rates)).sqrt().clamp(min=SMALLEST_SCALE))

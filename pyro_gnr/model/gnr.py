@@ -109,7 +109,8 @@ class GNR(nn.Module):
             return x, self._holes(u, x, observed)
 
     def _holes(self, u: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
-        holes = self.m_given_ux(u, x, observed)
+        # Rows with holes have no complete x to condition on; see `Mechanism.forward`.
+        holes = self.m_given_ux(u, x if observed is None else None, observed)
         if holes is None:
             return torch.ones_like(x) if observed is None else observed.to(x.dtype)
         m = None if observed is None else observed.to(x.dtype)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pyro_gnr.model.conditionals import PrecisionNormal, StochasticFusion, tanh_network
-from pyro_gnr.model.features import Features
+from pyro_gnr.model.features import Features, FeatureScale
 from pyro_gnr.model.linear import LinearModel
 
 __all__ = ["Encoder", "Guide"]
@@ -19,11 +19,12 @@ LARGEST_LOG_PRECISION = 5.0
 class Encoder(nn.Module):
     r"""q(z | x_o, m) as a product of experts, one a visible feature, bent by a network.
 
-    q = N(P^-1 h, P^-1),  P = diag(exp(b)) + sum_f v_f d_f a_f a_f',
+    q = N(P^-1 h, P^-1),  P = diag(exp(b)) + sum_f v_f d_f a_f a_f' + sum_j o_j o_j',
     h = c + sum_f v_f d_f (x_f - e_f) a_f + E m + r,  with (r, b) = network(x_o, v, m),
-    and v_f = 1 where feature f is visible. A cell that is missing brings no expert, whatever the
-    pattern. Where the model is linear and Gaussian this is its exact posterior (a_f its loadings,
-    d_f its noise precisions), from which `start` departs; the network starts at 0.
+    and v_f = 1 where feature f is visible; the o_j are the experts of the holes. A cell that is
+    missing brings no expert of its value, whatever the pattern. Where the model is linear and
+    Gaussian this is its exact posterior (a_f its loadings, d_f its noise precisions), from which
+    `start` departs; the network starts at 0.
 
     Args:
         features: map from columns to features.
@@ -44,9 +45,18 @@ class Encoder(nn.Module):
         self.hole_shift = nn.Linear(n_columns, latent_dim)
         nn.init.zeros_(self.hole_shift.weight)
         nn.init.zeros_(self.hole_shift.bias)
+        self.hole_directions = nn.Parameter(torch.zeros(n_columns, latent_dim))
         self.network = (
             tanh_network(f + 2 * n_columns, 2 * latent_dim, hidden, zero=True) if hidden else None
         )
+
+    @torch.no_grad()
+    def start_holes(self, linear: LinearModel, scale: FeatureScale) -> None:
+        """Start the experts of the holes at a linear model of m, standardised so."""
+        pull = linear.loadings / (linear.noise * scale.scale)[:, None]
+        self.hole_shift.weight.copy_(pull.T)
+        self.hole_shift.bias.copy_(-(scale.mean + scale.scale * linear.intercept) @ pull)
+        self.hole_directions.copy_(linear.loadings / linear.noise.sqrt()[:, None])
 
     def start(self, linear: LinearModel) -> None:
         """Start at the exact posterior of a linear model of the features."""
@@ -70,7 +80,8 @@ class Encoder(nn.Module):
         a = self.directions
         outer = (a.unsqueeze(-1) * a.unsqueeze(-2)).flatten(1)
         own = torch.diag_embed(log_precision.exp())
-        precision = (weight @ outer).unflatten(-1, own.shape[-2:]) + own
+        holes = self.hole_directions.T @ self.hole_directions
+        precision = (weight @ outer).unflatten(-1, own.shape[-2:]) + own + holes
         pull = (weight * (features - self.centre)) @ a + self.hole_shift(m) + shift
         factor = torch.linalg.cholesky(precision)
         loc = torch.cholesky_solve(pull.unsqueeze(-1), factor).squeeze(-1)

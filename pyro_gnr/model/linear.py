@@ -15,8 +15,8 @@ from torch import Tensor
 
 __all__ = ["LinearModel", "factor_analysis"]
 
-# Keeps the M step defined for a feature seen in fewer rows than there are factors.
-RIDGE = 1e-3
+# Keeps the M step defined for a feature that no row shows.
+SMALLEST_GRAM = 1e-3
 
 
 class LinearModel(NamedTuple):
@@ -38,6 +38,7 @@ def factor_analysis(
     latent_dim: int,
     steps: int = 50,
     smallest_noise: float | Tensor = 0.01,
+    ridge: float = 0.0,
     generator: torch.Generator,
 ) -> LinearModel:
     """Fit factor analysis to incomplete rows by EM, missing cells integrated out exactly.
@@ -49,6 +50,8 @@ def factor_analysis(
         steps: EM steps.
         smallest_noise: floor of the noise variances, one number or (F,); without it a Heywood
             case ends at 0.
+        ridge: prior precision of a loading for each row that shows its feature; takes loadings
+            along which the likelihood is flat to 0.
         generator: source of the random start.
 
     Returns:
@@ -70,18 +73,23 @@ def factor_analysis(
         torch.ones_like(features[0]),
     )
     for _ in range(steps):
-        model = _em_step(features, visible, model, smallest_noise)
+        model = _em_step(features, visible, model, floor=smallest_noise, ridge=ridge)
     return model
 
 
-def _em_step(x: Tensor, visible: Tensor, model: LinearModel, floor: float | Tensor) -> LinearModel:
+def _em_step(
+    x: Tensor, visible: Tensor, model: LinearModel, *, floor: float | Tensor, ridge: float
+) -> LinearModel:
     mean, covariance = _posterior(x, visible, model)
     n, latent_dim = mean.shape
     z1 = torch.cat([mean, mean.new_ones(n, 1)], 1)
     second = z1.unsqueeze(-1) * z1.unsqueeze(-2)
     second[:, :latent_dim, :latent_dim] += covariance
     eye = torch.eye(latent_dim + 1, dtype=x.dtype, device=x.device)
-    gram = (visible.T @ second.flatten(1)).unflatten(1, eye.shape) + RIDGE * eye
+    prior = torch.full_like(eye[0], ridge)
+    prior[latent_dim] = 0.0  # the intercept is free
+    gram = (visible.T @ second.flatten(1)).unflatten(1, eye.shape) + SMALLEST_GRAM * eye
+    gram = gram + visible.sum(0)[:, None, None] * torch.diag(prior)
     weights = torch.linalg.solve(gram, (visible * x).T @ z1)
     loadings = weights[:, :latent_dim]
     spread = covariance.flatten(1) @ _outer(loadings).T

@@ -97,7 +97,7 @@ def test_repr_says_what_was_imputed_and_how_far_to_trust_it(X, imputation):
     unreliable = int((imputation.diagnostics["pareto_k"] > 0.7).sum())
     assert repr(imputation) == (
         f"MultipleImputation(m=4, rows=60, imputed cells={n} in {rows} rows, "
-        f"rows with Pareto k > 0.7: {unreliable})"
+        f"rows with Pareto k > 0.7: {unreliable}, assumed mechanism: Conjunction)"
     )
 
 

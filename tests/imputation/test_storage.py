@@ -511,3 +511,13 @@ def test_the_manifest_is_plain_json_without_a_path_or_a_value_of_the_table(saved
     assert str(saved) not in text
     assert "patient 7" not in text  # ids are ignored, and stay at home
     assert isinstance(X, pd.DataFrame)
+
+
+def test_a_clone_of_a_loaded_imputer_fits_other_columns(tmp_path):
+    X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0], "b": [0.5, None, 1.0, 2.0]})
+    imputer = GNRImputer(max_steps=0, mechanism="ignorable", likelihoods={"a": "student_t"})
+    imputer.fit(X).save(tmp_path / "model")
+    loaded = GNRImputer.load(tmp_path / "model")
+    assert loaded.mechanism == "ignorable" and loaded.prior == "standard_normal"
+    assert list(loaded.likelihoods) == ["a"]
+    clone(loaded).fit(X.rename(columns={"b": "c"}))

@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -208,3 +209,49 @@ def test_start_of_one_row_one_column_and_fewer_rows_than_factors(columns_of):
         x, observed = torch.randn(rows, columns), torch.ones(rows, columns, dtype=torch.bool)
         start(model, guide, x, observed, generator=torch.Generator().manual_seed(0))
         assert IWELBO(2).row_bounds(model, guide, x, observed).isfinite().all()
+
+
+@pytest.fixture
+def together():
+    """Four columns of noise that go missing together, and one that is always seen."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2000, 5, generator=g)
+    x[:, 1] = 0.8 * x[:, 0] + 0.6 * x[:, 1]
+    observed = torch.ones(2000, 5, dtype=torch.bool)
+    observed[torch.rand(2000, generator=g) < 0.1, 1:] = False
+    return torch.where(observed, x, 0.0), observed
+
+
+def test_start_gives_the_holes_directions_that_values_do_not_load_on(columns_of, together):
+    """Else values of rows with holes would be extrapolated along a direction chosen by chance."""
+    x, observed = together
+    columns = [replace(c, holes=200 if j else 0) for j, c in enumerate(columns_of(continuous=5))]
+    for seed in range(3):
+        model, guide = assemble(columns, n_rows=2000, latent_dim=3, hidden=0)
+        generator = torch.Generator().manual_seed(seed)
+        start(model, guide, x, observed, generator=generator, observed=observed)
+        with torch.no_grad():
+            assert model.m_given_ux.head.weight[0].abs().max() == 0.0  # no hole, no slope
+            assert model.m_given_ux.head.weight[1:].norm(dim=1).min() > 0.3
+            gone = torch.zeros(1, 5, dtype=torch.bool)
+            gone[:, 0] = True
+            z = guide.encoder(torch.zeros(1, 5), gone, gone).loc
+            centre = guide.encoder(torch.zeros(1, 5), torch.ones_like(gone), gone).loc
+            head = model.x_given_u.likelihoods[0].head
+            assert (z - centre).norm() > 0.5  # the guide knows that blood is missing, ...
+            moved = ((z - centre) @ head.weight[:5].T).abs()
+        assert moved.max() < 0.25, seed  # ... and moves no value by much
+
+
+@pytest.mark.parametrize("choice", [{"mechanism": "ignorable"}, {"mask_weight": 0.0}])
+def test_holes_that_do_not_count_take_no_direction(columns_of, together, choice):
+    x, observed = together
+    columns = [replace(c, holes=200 if j else 0) for j, c in enumerate(columns_of(continuous=5))]
+    heads = []
+    for shown in (None, observed):
+        model, guide = assemble(columns, n_rows=2000, latent_dim=2, hidden=0, **choice)
+        generator = torch.Generator().manual_seed(0)
+        start(model, guide, x, observed, generator=generator, observed=shown)
+        assert guide.encoder.hole_directions.abs().max() == 0.0
+        heads.append(model.x_given_u.likelihoods[0].head.weight)
+    torch.testing.assert_close(*heads)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
+
+from pyro_gnr.model.linear import LinearModel
 
 __all__ = ["Mechanism"]
 
@@ -27,14 +30,27 @@ class Mechanism(nn.Module):
                 1 has no hole to learn from and carries no factor.
         """
 
+    # Whether `start` makes use of a linear model of m; the guide then starts from it, too.
+    starts_linear: ClassVar[bool] = False
+
+    def start(self, linear: LinearModel, scale: Tensor) -> None:
+        """Start from a linear model of m; by default a mechanism stays as it was built.
+
+        Args:
+            linear: of m, each column standardised.
+            scale: (D,) standard deviations by which they were.
+        """
+
     @abstractmethod
     def forward(
-        self, u: Tensor, x: Tensor, observed: Tensor | None = None
+        self, u: Tensor, x: Tensor | None, observed: Tensor | None = None
     ) -> TorchDistribution | None:
         """Give p(m | u, x), event (D,); None where the holes are ignored.
 
         Args:
             u: (..., H).
-            x: (..., D); where `observed` is given, 0 in cells that are not observed.
-            observed: (N, D); None while the model generates from complete x.
+            x: (..., D), complete, while the model simulates; None where rows with holes are
+                given: what is missing would have to be integrated out, which no mechanism here
+                does yet. A mechanism that needs x fails there rather than being silently wrong.
+            observed: (N, D); None while the model simulates.
         """

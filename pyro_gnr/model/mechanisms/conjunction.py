@@ -6,6 +6,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from pyro_gnr.model.likelihoods.bernoulli import STEEPEST
+from pyro_gnr.model.linear import LinearModel
 from pyro_gnr.model.mechanisms.base import Mechanism
 
 __all__ = ["Conjunction"]
@@ -36,6 +38,7 @@ class Conjunction(Mechanism):
     """
 
     has_holes: Tensor
+    starts_linear = True
 
     def build(self, u_dim: int, rates: Tensor) -> None:
         """Make one head a column, constant at its observed rate at the start."""
@@ -45,8 +48,14 @@ class Conjunction(Mechanism):
             self.head.bias.copy_(torch.logit(rates.clamp(1e-3, 1 - 1e-3)))
         self.register_buffer("has_holes", rates < 1.0)
 
+    @torch.no_grad()
+    def start(self, linear: LinearModel, scale: Tensor) -> None:
+        """Start where the log-odds, linearised at the observed rates, agree with the model."""
+        slopes = (linear.loadings / scale[:, None]).clamp(-STEEPEST, STEEPEST)
+        self.head.weight[:, : slopes.shape[1]] = slopes * self.has_holes[:, None]
+
     def forward(
-        self, u: Tensor, x: Tensor, observed: Tensor | None = None
+        self, u: Tensor, x: Tensor | None, observed: Tensor | None = None
     ) -> dist.TorchDistribution:
         """Give independent Bernoullis, event (D,); x plays no part."""
         logits = torch.where(self.has_holes, self.head(u), CERTAIN)

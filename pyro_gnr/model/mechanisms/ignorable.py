@@ -26,6 +26,6 @@ class Ignorable(Mechanism):
     def build(self, u_dim: int, rates: Tensor) -> None:
         """Make nothing: there is no parameter."""
 
-    def forward(self, u: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
+    def forward(self, u: Tensor, x: Tensor | None, observed: Tensor | None = None) -> None:
         """Give None: no m site."""
         return

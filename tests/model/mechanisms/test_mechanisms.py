@@ -2,11 +2,13 @@
 
 import copy
 
+import pyro.distributions as dist
 import pytest
 import torch
 
+from pyro_gnr.inference.objective import IWELBO
 from pyro_gnr.model.assemble import assemble
-from pyro_gnr.model.mechanisms import Conjunction, Ignorable
+from pyro_gnr.model.mechanisms import Conjunction, Ignorable, Mechanism
 from pyro_gnr.model.registry import MECHANISMS as REGISTERED
 from pyro_gnr.model.registry import describe, rebuild
 
@@ -136,3 +138,20 @@ def test_conjunction_is_a_logistic_regression_on_u():
     p = (u @ conjunction.head.weight.T + conjunction.head.bias).sigmoid()
     expected = p[:, 0].log() + (1 - p[:, 2]).log()
     torch.testing.assert_close(conjunction(u, u[:, :D]).log_prob(m.expand(N, D)), expected)
+
+
+def test_a_mechanism_that_needs_x_fails_on_rows_with_holes_instead_of_being_wrong(columns_of):
+    """What is missing would have to be integrated out; zeros in its place would be silent."""
+
+    class OfX(Mechanism):
+        def build(self, u_dim, rates):
+            pass
+
+        def forward(self, u, x, observed=None):
+            return dist.Bernoulli(logits=x).to_event(1)
+
+    model, guide = assemble(columns_of(continuous=3), n_rows=9, latent_dim=1, mechanism=OfX)
+    x, m = model(size=4)
+    assert x.shape == m.shape == (4, 3)
+    with pytest.raises((TypeError, ValueError, AttributeError)):
+        IWELBO(2)(model, guide)(x, m.bool())
