@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -186,9 +187,21 @@ def encode_column(column: Column, reading: Reading) -> NDArray[np.float64]:
         if numbers is None:
             raise _retyped(column, reading, expected="numbers", got="levels")
         if column.scale == 0.0:
+            _warn_of_change(column, numbers[reading.observed])
             return np.zeros(len(numbers))
         return np.where(reading.observed, (numbers - column.location) / column.scale, 0.0)
     return _encode_levels(column, reading)
+
+
+def _warn_of_change(column: Column, numbers: NDArray[np.float64]) -> None:
+    others = int((numbers != column.location).sum())
+    if others:
+        warnings.warn(
+            f"column {column.name!r} was always {column.location:g} in training, but {others} "
+            "cell(s) here hold another number: nothing is known about it, and it is not used.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _encode_levels(column: Column, reading: Reading) -> NDArray[np.float64]:

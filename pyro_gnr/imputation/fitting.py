@@ -28,7 +28,7 @@ __all__ = ["fit_model"]
 # Held-out bounds are means over at most this many rows: more cost time and change little.
 LARGEST_VALIDATION = 1000
 # Fewer rows than this are all trained on: a bound on two or three rows says nothing.
-FEWEST_ROWS_TO_SPLIT = 30
+FEWEST_ROWS_TO_SPLIT = 50
 
 
 def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> Fit:

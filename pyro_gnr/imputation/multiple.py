@@ -182,8 +182,14 @@ class MultipleImputation:
 
         Returns:
             Rows (n,) of its missing cells and their imputations (M, n).
+
+        Raises:
+            ValueError: there is no such modelled column.
         """
-        j = [c.name for c in self.table.schema.modelled].index(column)
+        names = [c.name for c in self.table.schema.modelled]
+        if column not in names:
+            raise ValueError(f"got column {column!r}, expected one of {names}.")
+        j = names.index(column)
         rows, cols = self.table.missing
         mine = cols == j
         return rows[mine], self.table.decode(cols[mine], self.draws.values[:, mine])

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyro_gnr.data import Column, Kind, Schema
+from pyro_gnr.data.columns import encode_column, learn_column
+from pyro_gnr.data.frames import read
 
 
 def learn(values, kind=None, **options) -> Column:
@@ -169,3 +171,10 @@ def test_location_and_scale(values, unit):
 def test_a_constant_has_scale_zero_exactly():
     column = learn([0.1] * 7)
     assert (column.location, column.scale) == (0.1, 0.0)
+
+
+def test_another_number_in_a_constant_column_is_not_silent():
+    column = learn_column(read(np.array([5.0, 5.0, np.nan]), "c"))
+    assert encode_column(column, read(np.array([5.0, np.nan]), "c")).tolist() == [0.0, 0.0]
+    with pytest.warns(UserWarning, match=r"column 'c' was always 5 in training, but 1 cell"):
+        encode_column(column, read(np.array([99.0, 5.0]), "c"))

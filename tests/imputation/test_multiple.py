@@ -318,3 +318,10 @@ def test_diagnostics_do_not_depend_on_the_other_rows(X, fitted, imputation):
 def test_polars_diagnostics_are_numbered(polars_X, polars_fitted):
     index = polars_fitted.impute(polars_X, m=1).diagnostics.index
     assert_index_equal(index, pd.RangeIndex(60), exact=False)
+
+
+def test_a_slice_and_an_unknown_column_are_refused_clearly(imputation):
+    with pytest.raises(TypeError, match="expected the whole number of one table"):
+        imputation[0:2]
+    with pytest.raises(ValueError, match="got column 'nope', expected one of"):
+        imputation.decoded("nope")
