@@ -7,34 +7,43 @@ so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import platform
-import re
-import shlex
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pyro_gnr.console import (
+    columns_table,
+    comparison,
+    counted,
+    errors,
+    hints,
+    imputed_cells,
+    patterns_table,
+    rich_table,
+    show,
+    show_warning,
+    summarise,
+    training_in_words,
+    unreliable_rows,
+)
+
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table as RichTable
 
     from pyro_gnr import GNRImputer, MultipleImputation
     from pyro_gnr.data.table import Column
 
 __all__ = ["app", "main"]
 
-PATTERNS_SHOWN = 12
-FEW_VALUES = 20  # whole numbers with at most this many distinct values may be labels
-FEW_CELLS = 10  # a mean or share of fewer imputed cells says little
 IMPUTATIONS = "pyro_gnr imputations"  # what a manifest says the directory is
 
 # Formats that a name may ask for and that are not written.
@@ -55,18 +64,6 @@ FOREIGN = frozenset(
         ".zip",
     ]
 )
-ASSUMPTIONS = {
-    "Conjunction": "holes depend on what the columns share",
-    "Ignorable": "holes depend on observed values only",
-}
-# Python's words for what are options here.
-KINDS_ARGUMENT = re.compile(r"""kinds=(\{(['"]).*?\2: (?:'\w+'|\.\.\.)\})""")
-ARGUMENTS = {
-    "kinds names": "--kind names",
-    "row_key column": "--row-key column",
-    "or row_key=None": "or leave --row-key out",
-    "row_key=": "--row-key ",
-}
 VERSIONED = ("pyro-gnr", "torch", "pyro-ppl", "numpy", "pandas", "narwhals", "pyarrow")
 
 app = typer.Typer(
@@ -135,7 +132,7 @@ QuietOption = Annotated[
 
 def main() -> None:
     """Run the command line; the entry point of the ``pyro-gnr`` script."""
-    warnings.showwarning = _show_warning  # this process is ours
+    warnings.showwarning = show_warning  # this process is ours
     app()
 
 
@@ -168,7 +165,7 @@ def describe(
 
     Exit status 2 if a column cannot be modelled as it is; what to do is said for each.
     """
-    with _errors(before_work=True):
+    with errors(before_work=True):
         from pyro_gnr.data.files import read_table
 
         kinds = _kinds(kind)
@@ -177,15 +174,15 @@ def describe(
         missing = frame.isna()
         cells, complete = int(missing.to_numpy().sum()), int((~missing.any(axis=1)).sum())
         typer.echo(
-            f"{table.name}: {_count(len(frame), 'row')}, {_count(frame.shape[1], 'column')}, "
-            f"{_count(cells, 'missing cell')} ({cells / max(missing.size, 1):.1%}), "
-            f"{_count(complete, 'complete row')}"
+            f"{table.name}: {counted(len(frame), 'row')}, {counted(frame.shape[1], 'column')}, "
+            f"{counted(cells, 'missing cell')} ({cells / max(missing.size, 1):.1%}), "
+            f"{counted(complete, 'complete row')}"
         )
-        _show(_columns_table(frame, columns))
-        for hint in _hints(frame, columns, kinds):
+        show(columns_table(frame, columns))
+        for hint in hints(frame, columns, kinds):
             typer.echo(hint)
         if cells:
-            _show(_patterns_table(frame))
+            show(patterns_table(frame))
         if problems:
             raise ValueError("\n".join(problems))
 
@@ -204,8 +201,8 @@ def fit(
 ) -> None:
     """Fit the model to a table and save it."""
     start = time.perf_counter()
-    with _errors(), ExitStack() as stack:
-        with _errors(before_work=True):
+    with errors(), ExitStack() as stack:
+        with errors(before_work=True):
             from pyro_gnr.data.files import read_table, staged
             from pyro_gnr.imputation.storage import FORMAT
 
@@ -219,7 +216,9 @@ def fit(
         imputer.save(path)
     if not quiet:
         seconds = time.perf_counter() - start
-        typer.echo(f"{model}: {_count(len(frame), 'row')}, {_training(imputer)}, {seconds:.1f} s")
+        typer.echo(
+            f"{model}: {counted(len(frame), 'row')}, {training_in_words(imputer)}, {seconds:.1f} s"
+        )
 
 
 @app.command()
@@ -247,8 +246,8 @@ def impute(
 ) -> None:
     """Write M completed tables; observed cells stay as they are."""
     start = time.perf_counter()
-    with _errors(), ExitStack() as stack:
-        with _errors(before_work=True):
+    with errors(), ExitStack() as stack:
+        with errors(before_work=True):
             from pyro_gnr.data.files import read_table, staged
 
             kinds = _kinds(kind)
@@ -271,7 +270,7 @@ def impute(
         imputation = imputer.impute(frame, m=m, seed=None if model is None else seed)
         _write(imputation, path, source=table, index=source.index)
     if not quiet:
-        _summarise(imputation, output=output, seconds=time.perf_counter() - start)
+        summarise(imputation, output=output, seconds=time.perf_counter() - start)
 
 
 @app.command()
@@ -285,8 +284,8 @@ def demo(
 ) -> None:
     """Impute the NHANES extract in the package: tables, a summary, pictures."""
     start = time.perf_counter()
-    with _errors(), ExitStack() as stack:
-        with _errors(before_work=True):
+    with errors(), ExitStack() as stack:
+        with errors(before_work=True):
             from pyro_gnr.data.datasets import load_nhanes
             from pyro_gnr.data.files import staged, write_table
 
@@ -301,12 +300,14 @@ def demo(
         imputation = imputer.fit(nhanes).impute(nhanes, m=m)
         (path / "pictures").mkdir(parents=True)
         plot_imputations(imputation, path / "pictures")
-        summary = _comparison(imputation)
+        summary = comparison(imputation)
         write_table(summary, path / "summary.csv")
         _write(imputation, path, source=None)
     if not quiet:
-        _summarise(imputation, output=output, seconds=time.perf_counter() - start)
-        _show(_table("observed and imputed", map(str, summary), summary.itertuples(index=False)))
+        summarise(imputation, output=output, seconds=time.perf_counter() - start)
+        show(
+            rich_table("observed and imputed", map(str, summary), summary.itertuples(index=False))
+        )
 
 
 # -- what goes in ---------------------------------------------------------------------------------
@@ -499,231 +500,10 @@ def _write(
         "mechanism": type(imputation.fitted.model.m_given_ux).__name__,
         "source": {"name": source.name, "sha256": digest(source)} if source else "load_nhanes()",
         "rows": len(imputation.table.keys),
-        "imputed_cells": _imputed_cells(imputation),
-        "rows_with_high_pareto_k": _unreliable_rows(imputation),
+        "imputed_cells": imputed_cells(imputation),
+        "rows_with_high_pareto_k": unreliable_rows(imputation),
         "files": {p.relative_to(path).as_posix(): digest(p) for p in files},
         "versions": {"python": platform.python_version()} | {p: version(p) for p in VERSIONED},
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (path / MANIFEST).write_text(text + "\n", encoding="utf-8")
-
-
-def _imputed_cells(imputation: MultipleImputation) -> dict[str, int]:
-    """Imputed cells by column, for the columns that have any."""
-    _, cols = imputation.table.missing
-    names = [column.name for column in imputation.table.schema.modelled]
-    return {name: n for j, name in enumerate(names) if (n := int((cols == j).sum()))}
-
-
-def _unreliable_rows(imputation: MultipleImputation) -> int:
-    from pyro_gnr.imputation.multiple import RELIABLE_K
-
-    rows = imputation.diagnostics
-    return int(((rows["pareto_k"] > RELIABLE_K) & (rows["n_imputed"] > 0)).sum())
-
-
-def _comparison(imputation: MultipleImputation) -> pd.DataFrame:
-    """Mean (or share of the most frequent level) of observed and of imputed cells, by column."""
-    import pandas as pd
-
-    table = imputation.table
-    frames, rows = list(imputation), []
-    for j, column in enumerate(table.schema.modelled):
-        observed = table.observed[:, j]
-        if observed.all():
-            continue
-        seen = table.frame[column.name][observed]
-        imputed = pd.concat([frame[column.name][~observed] for frame in frames])
-        statistic = "mean"
-        if column.levels is not None:
-            level = seen.mode()[0]
-            seen, imputed, statistic = seen == level, imputed == level, f"share of {level}"
-        numbers = (round(float(seen.mean()), 3), round(float(imputed.mean()), 3))
-        missing = int((~observed).sum())
-        note = f"fewer than {FEW_CELLS} cells" if missing < FEW_CELLS else ""
-        rows.append((column.name, str(column.kind), missing, statistic, *numbers, note))
-    names = ["column", "kind", "missing", "statistic", "observed", "imputed", "note"]
-    return pd.DataFrame(rows, columns=names)
-
-
-# -- what is shown --------------------------------------------------------------------------------
-
-
-def _summarise(imputation: MultipleImputation, *, output: Path, seconds: float) -> None:
-    from pyro_gnr.imputation.multiple import RELIABLE_K
-
-    cells, rows = _imputed_cells(imputation), len(imputation.table.keys)
-    typer.echo(
-        f"{output}: {_count(imputation.m, 'table')} of {_count(rows, 'row')}, "
-        f"{_count(sum(cells.values()), 'cell')} imputed in {_count(len(cells), 'column')}, "
-        f"{seconds:.1f} s"
-    )
-    typer.echo(_mechanism(imputation))
-    if cells:
-        _show(
-            _table(
-                "imputed cells",
-                ["column", "cells", "share"],
-                [(name, f"{n:,}", f"{n / rows:.1%}") for name, n in cells.items()],
-            )
-        )
-    typer.echo(f"{_count(_unreliable_rows(imputation), 'row')} with Pareto k above {RELIABLE_K}")
-
-
-def _mechanism(imputation: MultipleImputation) -> str:
-    name = type(imputation.fitted.model.m_given_ux).__name__
-    assumption = f"{ASSUMPTIONS[name]}; " if name in ASSUMPTIONS else ""
-    return f"mechanism: {name} ({assumption}no data can test it)"
-
-
-def _training(imputer: GNRImputer) -> str:
-    """Steps run, and the one whose weights were kept if a held-out bound chose it."""
-    history = imputer.history_
-    run = imputer.n_steps_ if history.empty else int(history["step"].iloc[-1])
-    if history.empty or not history["validation"].notna().any():
-        return _count(run, "step")
-    return f"{_count(run, 'step')}, best held-out bound at {imputer.n_steps_:,}"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def _columns_table(frame: pd.DataFrame, columns: Mapping[str, Column]) -> RichTable:
-    rows = []
-    for name in frame.columns:
-        column = columns.get(str(name))
-        holes = int(frame[name].isna().sum())
-        rows.append(
-            (
-                name,
-                str(frame[name].dtype),
-                "see below" if column is None else str(column.kind),
-                "" if column is None else _values(column, frame[name]),
-                f"{holes:,}",
-                f"{holes / max(len(frame), 1):.1%}",
-            )
-        )
-    return _table("columns", ["column", "type", "kind", "values", "missing", "share"], rows)
-
-
-def _values(column: Column, cells: pd.Series) -> str:
-    if column.levels is not None:
-        more = len(column.levels) - 4
-        return ", ".join(map(str, column.levels[:4])) + (f" and {more} more" if more > 0 else "")
-    if column.kind != "continuous":
-        return ""
-    low, high = (
-        str(int(value)) if column.whole else f"{float(value):.4g}"
-        for value in (cells.min(), cells.max())
-    )
-    return (
-        f"mean {column.location:.4g}, sd {column.scale:.3g}, min {low}, max {high}, "
-        f"{cells.nunique():,} distinct"
-    )
-
-
-def _hints(
-    frame: pd.DataFrame, columns: Mapping[str, Column], kinds: Mapping[str, str]
-) -> Iterator[str]:
-    """What columns of whole numbers may be besides numbers, where the caller has not said it."""
-    for label in frame.columns:
-        name = str(label)
-        if name in kinds or name not in columns or columns[name].kind != "continuous":
-            continue
-        cells = frame[label].dropna()
-        distinct = cells.nunique()
-        if distinct < 2 or not (cells % 1 == 0).all():
-            continue
-        if distinct == len(cells):
-            yield f"{name}: an id? {_kind_option(name, 'ignore')}"
-        elif distinct <= FEW_VALUES:
-            option = _kind_option(name, "categorical")
-            yield f"{name}: say {option} if these are labels"
-
-
-def _kind_option(name: str, kind: str) -> str:
-    return f"--kind {shlex.quote(f'{name}={kind}')}"
-
-
-def _patterns_table(frame: pd.DataFrame) -> RichTable:
-    """The most frequent sets of columns that are missing together."""
-    import numpy as np
-
-    missing = frame.isna()
-    names = missing.columns[missing.any()].astype(str).to_numpy()
-    patterns, counts = np.unique(missing.to_numpy()[:, missing.any()], axis=0, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    shown, rest = order[:PATTERNS_SHOWN], counts[order[PATTERNS_SHOWN:]]
-    labels = [(int(counts[i]), ", ".join(names[patterns[i]]) or "(none)") for i in shown]
-    if len(rest):
-        labels.append((int(rest.sum()), f"({_count(len(rest), 'other pattern')})"))
-    rows = [(f"{n:,}", f"{n / len(frame):.1%}", label) for n, label in labels]
-    return _table("missing together", ["rows", "share", "columns"], rows)
-
-
-def _table(title: str, names: Iterable[str], rows: Iterable[Sequence[object]]) -> RichTable:
-    from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in names:
-        right = name in ("missing", "share", "rows", "cells", "observed", "imputed")
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
-    return table
-
-
-def _show(table: RichTable) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 120  # a file or a pipe has no width of its own
-    console.print(table)
-
-
-@contextmanager
-def _errors(*, before_work: bool = False) -> Iterator[None]:
-    """Turn what a user can mend into a line on stderr and an exit status.
-
-    ValueError and TypeError speak of the call or the table (2). An OSError does so before the work
-    starts (2), later the machine failed (1), as does a fit that diverges.
-    """
-    try:
-        yield
-    except (ValueError, TypeError, OSError, FloatingPointError) as error:
-        text = str(error)
-        if isinstance(error, OSError) and error.filename and error.strerror:
-            text = f"{error.filename}: {error.strerror}"
-        typer.echo(f"pyro-gnr: {_as_options(text)}", err=True)
-        usage = isinstance(error, (ValueError, TypeError)) or (
-            before_work and isinstance(error, OSError)
-        )
-        raise typer.Exit(2 if usage else 1) from None
-
-
-def _as_options(text: str) -> str:
-    """Say --kind id=ignore where the package says kinds={'id': 'ignore'}, and so on."""
-
-    def option(match: re.Match[str]) -> str:
-        [(name, kind)] = ast.literal_eval(match[1]).items()
-        return _kind_option(name, "..." if kind is ... else kind)
-
-    text = KINDS_ARGUMENT.sub(option, text)
-    for argument, here in ARGUMENTS.items():
-        text = text.replace(argument, here)
-    return text
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    typer.echo(f"pyro-gnr: warning: {message}", err=True)

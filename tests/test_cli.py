@@ -13,7 +13,8 @@ from pandas.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 import pyro_gnr
-from pyro_gnr.cli import _as_options, app
+from pyro_gnr.cli import app
+from pyro_gnr.console import as_options
 from pyro_gnr.data.files import digest, read_table
 
 STEPS = ("--max-steps", "3")
@@ -565,8 +566,8 @@ def test_errors_speak_of_options():
     name = """it's "so" {a: 'b'}"""
     text = f"no: kinds={{{name!r}: 'ignore'}}, or kinds={{'x': ...}}."
     quoted = """'it'"'"'s "so" {a: '"'"'b'"'"'}=ignore'"""
-    assert _as_options(text) == f"no: --kind {quoted}, or --kind x=...."
-    assert _as_options("row_key column 'a' fails") == "--row-key column 'a' fails"
+    assert as_options(text) == f"no: --kind {quoted}, or --kind x=...."
+    assert as_options("row_key column 'a' fails") == "--row-key column 'a' fails"
 
 
 def test_the_demo_makes_a_directory(tmp_path):

@@ -165,6 +165,7 @@ class _Best:
         return self.since >= self.patience
 
     def restore(self) -> None:
+        """Give the modules their best weights back."""
         for module, state in zip(self.modules, self.state, strict=True):
             module.load_state_dict(state)
 
