@@ -231,6 +231,6 @@ def _put(path: Path, target: Path, *, aside: Path) -> None:
     os.rename(target, aside)
     try:
         os.rename(path, target)
-    except OSError:
+    except BaseException:
         os.rename(aside, target)
         raise

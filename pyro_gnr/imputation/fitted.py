@@ -75,6 +75,10 @@ class FittedModel:
     device: torch.device
     show_progress: bool = False
 
+    def __post_init__(self) -> None:
+        for part in (self.model, self.guide):
+            part.eval()
+
     def tensors(self, table: Table) -> tuple[Tensor, Tensor, Tensor]:
         """Give x, observed and visible of a table, each (N, D), on the model's device."""
         # The networks' own precision: torch's default may have changed since the fit.

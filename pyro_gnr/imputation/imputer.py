@@ -189,8 +189,6 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return key | dict(self.kinds or {})
 
     def _keep(self, fitted: FittedModel, settings: Settings, fit: Fit) -> None:
-        fitted.model.eval()
-        fitted.guide.eval()
         self._fitted = fitted
         self._settings = settings
         self.schema_ = fitted.schema

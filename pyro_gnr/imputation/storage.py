@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pyro_gnr import __version__
+from pyro_gnr.data.files import staged
 from pyro_gnr.data.table import Schema
 from pyro_gnr.imputation.fitted import FittedModel
 from pyro_gnr.imputation.settings import Settings, check_settings, is_whole, resolve_device
@@ -74,36 +73,11 @@ def save(imputer: GNRImputer, directory: Path, *, overwrite: bool) -> None:
         raise FileExistsError(f"{directory} is no saved model: it is not replaced.")
     manifest = json.dumps(_manifest(imputer), indent=2, default=_number)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    try:
+    with staged(directory, replace=overwrite) as staging:
+        staging.mkdir()
         (staging / MANIFEST).write_text(manifest, encoding="utf-8")
         save_file(_weights(imputer._fitted), staging / WEIGHTS)
         shutil.copymode(staging / MANIFEST, staging / WEIGHTS)  # safetensors' are private
-        staging.chmod(0o777 & ~_umask())  # mkdtemp's directories are private
-        _put(staging, directory)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-
-
-def _put(staging: Path, directory: Path) -> None:
-    """Rename into place; what was there before goes only when the new model is there."""
-    old = staging.with_name(f"{staging.name}.old")
-    if directory.exists():
-        directory.rename(old)
-    try:
-        staging.rename(directory)
-    except BaseException:
-        if old.exists():
-            old.rename(directory)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _is_model(directory: Path) -> bool:
@@ -302,8 +276,6 @@ def _restore(
         seed=manifest["seed"],
         device=place,
     )
-    imputer._fitted.model.eval()
-    imputer._fitted.guide.eval()
     imputer._settings = settings
     imputer.schema_ = schema
     imputer.seed_ = manifest["seed"]

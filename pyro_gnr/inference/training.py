@@ -203,6 +203,7 @@ def train(
         FloatingPointError: the loss or held-out bound is not finite; says at which step.
     """
     step = _Stepper(model, guide, data, plan=plan, row_weights=row_weights)
+    step.loss_of.eval()
     history: list[Progress] = []
     best = _Best(plan.patience, (model, guide))
     with (
@@ -259,6 +260,7 @@ class _Stepper:
         rows = rows.to(self.data[0].device)
         weights = None if self.row_weights is None else self.row_weights[rows]
         self.optimiser.zero_grad(set_to_none=True)
+        self.loss_of.train()
         with _singular_means_diverged(number):
             loss = self.loss_of(*(d[rows] for d in self.data), row_weights=weights)
             loss.backward()
@@ -267,6 +269,7 @@ class _Stepper:
         _finite(norm.item(), number, "gradient")
         self.optimiser.step()
         self.schedule.step()
+        self.loss_of.eval()  # what held-out bounds, callbacks and the caller get
         return value
 
 

@@ -416,3 +416,22 @@ def test_any_model_and_guide_of_the_contract_train():
     train(model, guide, (x,), plan=plan(max_steps=500, batch_size=200, learning_rate=0.05), seed=0)
     assert model.loc.item() == pytest.approx(x.mean().item(), abs=0.05)
     assert guide.shift.item() == pytest.approx(x.mean().item() / 2, abs=0.05)
+
+
+def test_parts_are_in_training_mode_while_stepped_and_in_evaluation_mode_else(linear_gaussian):
+    """Dropout in a user's part must not blur held-out bounds or what comes after the fit."""
+    world = linear_gaussian(n_rows=8)
+    modes = []
+    world.model.register_forward_hook(lambda *_: modes.append(world.model.training))
+    seen = []
+
+    def validation(model, guide):
+        seen.append((model.training, guide.training))
+        return 0.0
+
+    data = (world.x, world.observed, world.observed)
+    plan = TrainingPlan(max_steps=2, evaluate_every=1, particles=2)
+    train(world.model, world.guide, data, plan=plan, seed=0, validation=validation)
+    assert modes == [True, True]
+    assert seen == [(False, False)] * 3
+    assert not world.model.training and not world.guide.training
