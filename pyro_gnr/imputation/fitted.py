@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyro_gnr.data.table import Schema, Table
-from pyro_gnr.imputation.mixtures import Mixture
+from pyro_gnr.imputation.mixtures import Mixture, Particles
 from pyro_gnr.inference.posterior import Posterior, infer, resample
 from pyro_gnr.inference.progress import progress
 from pyro_gnr.inference.randomness import keyed_uniforms
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Guide
-from pyro_gnr.model.likelihoods import Columnwise
 from pyro_gnr.model.transport import transport
 
 __all__ = ["Draws", "FittedModel", "Intervals"]
@@ -90,7 +89,8 @@ class FittedModel:
         """Give the posterior mean (mode of level columns) of each missing cell, encoded."""
         found = np.zeros(table.values.shape)
         for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            found[rows] = _mixture(posterior).point().cpu().numpy()
+            mixture = self._mixture(posterior, table.observed[rows])
+            found[rows] = mixture.point().cpu().numpy()
         return found[table.missing]
 
     def draw(self, table: Table, m: int) -> Draws:
@@ -103,18 +103,23 @@ class FittedModel:
         for rows, keys, posterior in self._posteriors(table, _incomplete(table)):
             ess[rows] = posterior.ess.cpu().numpy()
             k[rows] = posterior.pareto_k.cpu().numpy()
-            x = self._draw_rows(posterior, keys, m).cpu().numpy()
+            x = self._draw_rows(posterior, table.observed[rows], keys, m).cpu().numpy()
             cells = slice(starts[rows[0]], starts[rows[-1] + 1])
             where = np.searchsorted(rows, table.missing[0][cells])
             values[:, cells] = x[:, where, table.missing[1][cells]]
         return Draws(values, ess, k)
 
-    def _draw_rows(self, posterior: Posterior, keys: Tensor, m: int) -> Tensor:
-        chosen = resample(posterior.log_weights, m, keys=keys, seed=self.seed)
+    def _draw_rows(
+        self, posterior: Posterior, observed: NDArray[np.bool_], keys: Tensor, m: int
+    ) -> Tensor:
+        chosen = resample(posterior.log_weights, m, keys=keys, seed=self.seed).unsqueeze(-1)
+        if self.model.samples_missing_x:
+            drawn = posterior.latents["x_missing"]
+            return drawn.gather(0, chosen.expand(-1, -1, drawn.shape[-1]))
         u = posterior.latents["u"]
-        picked = u.gather(0, chosen.unsqueeze(-1).expand(-1, -1, u.shape[-1]))
+        picked = u.gather(0, chosen.expand(-1, -1, u.shape[-1]))
         with torch.no_grad():
-            columns = self.model.x_given_u(picked)
+            columns = self.model.given_holes(picked, torch.from_numpy(observed).to(self.device))
         uniforms = keyed_uniforms(
             keys, tuple(columns.batch_shape), seed=self.seed, site="x_missing", row_dim=1
         )
@@ -127,7 +132,7 @@ class FittedModel:
         quantiles = np.full((len(probabilities), n_rows, n_columns), np.nan)
         levels = np.full((n_rows, n_columns, most), np.nan)
         for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            mixture = _mixture(posterior)
+            mixture = self._mixture(posterior, table.observed[rows])
             quantiles[:, rows] = mixture.quantiles(probabilities).cpu().numpy()
             levels[rows] = mixture.level_probabilities(most).cpu().numpy()
         return Intervals(quantiles[:, *table.missing], levels[table.missing])
@@ -138,6 +143,16 @@ class FittedModel:
         for rows, _, posterior in self._posteriors(table, np.arange(len(table.values))):
             found[rows] = posterior.log_evidence.cpu().numpy()
         return found
+
+    @torch.no_grad()
+    def _mixture(self, posterior: Posterior, observed: NDArray[np.bool_]) -> Mixture | Particles:
+        """What the weighted particles say of each cell, the holes of its row included."""
+        if self.model.samples_missing_x:
+            counts = [len(c.levels or ()) for c in self.schema.modelled]
+            levels = torch.tensor(counts, device=self.device)
+            return Particles(posterior.weights, posterior.latents["x_missing"], levels)
+        m = torch.from_numpy(observed).to(self.device)
+        return Mixture(posterior.weights, self.model.given_holes(posterior.latents["u"], m))
 
     def _posteriors(
         self, table: Table, rows: NDArray[np.intp]
@@ -167,9 +182,3 @@ class FittedModel:
 
 def _incomplete(table: Table) -> NDArray[np.intp]:
     return np.flatnonzero(~table.observed.all(1))
-
-
-def _mixture(posterior: Posterior) -> Mixture:
-    columns = posterior.conditionals["x"]
-    assert isinstance(columns, Columnwise)  # what GNR's x site is made of
-    return Mixture(posterior.weights, columns)

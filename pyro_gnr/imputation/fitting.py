@@ -18,7 +18,7 @@ from pyro_gnr.inference.training import (
     Validation,
     train,
 )
-from pyro_gnr.model.assemble import start
+from pyro_gnr.model.start import start
 
 if TYPE_CHECKING:
     from pyro_gnr.imputation.imputer import GNRImputer

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from pyro_gnr.model.likelihoods.block import Columnwise
-from pyro_gnr.model.transport import cdf, transport
+from pyro_gnr.model.transport import bracket, cdf
 
-__all__ = ["Mixture"]
+__all__ = ["Mixture", "Particles"]
 
 # Halvings of the bracket: 2^-30 of its width is below float32's resolution.
 BISECTIONS = 30
@@ -83,15 +83,63 @@ class Mixture(NamedTuple):
 
     def _quantile(self, distribution: Distribution, p: float) -> Tensor:
         # The mixture's quantile lies between the smallest and the largest of the particles'.
-        at = self.weights.new_full(distribution.batch_shape, p, dtype=torch.float64)
-        own = transport(distribution, at)
-        low, high = own.amin(0), own.amax(0)
+        smallest, largest = bracket(distribution, p)
+        low, high = smallest.amin(0), largest.amax(0)
         weights = self.weights.unsqueeze(-1)
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
             below = (weights * cdf(distribution, middle)).sum(0) < p
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return (low + high) / 2
+
+
+class Particles(NamedTuple):
+    """The same of values that were drawn with the particles: a mixture of points.
+
+    Attributes:
+        weights: (K, N), each row sums to 1.
+        values: (K, N, D) completed rows.
+        levels: (D,) number of levels of each column; 0 for numbers.
+
+    Example:
+        >>> values = torch.tensor([[[0.0]], [[4.0]]])
+        >>> Particles(torch.tensor([[0.25], [0.75]]), values, torch.tensor([0])).point()
+        tensor([[3.]])
+    """
+
+    weights: Tensor
+    values: Tensor
+    levels: Tensor
+
+    def point(self) -> Tensor:
+        """Give means of numbers and modes of levels, (N, D)."""
+        means = (self.weights.unsqueeze(-1) * self.values).sum(0)
+        most = int(self.levels.max())
+        if most == 0:
+            return means
+        modes = self.level_probabilities(most).nan_to_num().argmax(-1).to(means.dtype)
+        return torch.where(self.levels > 0, modes, means)
+
+    def level_probabilities(self, most: int) -> Tensor:
+        """Give P(level), (N, D, most); NaN for numbers, 0 beyond a column's own levels."""
+        weights = self.weights.unsqueeze(-1)
+        found = [(weights * (self.values == level)).sum(0) for level in range(most)]
+        shape = (*self.values.shape[1:], most)
+        stacked = torch.stack(found, -1) if found else self.weights.new_zeros(shape)
+        return torch.where((self.levels > 0)[:, None], stacked, torch.nan)
+
+    def quantiles(self, probabilities: Tensor) -> Tensor:
+        """Give quantiles (Q, N, D) of the weighted points; NaN for levels."""
+        ordered, order = self.values.movedim(0, -1).sort(-1)
+        weights = self.weights.T.unsqueeze(1).expand(order.shape).gather(-1, order)
+        below = weights.double().cumsum(-1)
+        below = (below / below[..., -1:]).contiguous()
+        found = []
+        for p in probabilities.tolist():
+            at = torch.full_like(below[..., :1], p)
+            i = torch.searchsorted(below, at).clamp(max=below.shape[-1] - 1)
+            found.append(ordered.gather(-1, i).squeeze(-1))
+        return torch.where(self.levels > 0, torch.nan, torch.stack(found))
 
 
 def has_levels(distribution: Distribution) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+from pyro.distributions import Unit
 from pyro.distributions.torch_distribution import MaskedDistribution
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
@@ -81,8 +82,8 @@ def infer(
     conditionals: dict[str, Distribution] = {}
     site: Any  # Pyro's messages are typed more loosely than they are
     for name, site in traces.model.nodes.items():
-        if site["type"] != "sample":
-            continue
+        if site["type"] != "sample" or isinstance(site["fn"], Unit):
+            continue  # a factor is neither drawn nor observed
         if site["is_observed"] and not site["infer"].get("_deterministic"):
             conditionals[name] = _bare(site["fn"])
         else:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
 
 from pyro_gnr.data.table import Column, Kind
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
-from pyro_gnr.model.features import SMALLEST_SCALE, Features, FeatureScale
+from pyro_gnr.model.features import Features
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Encoder, Guide
 from pyro_gnr.model.likelihoods import BlockLikelihood, Likelihood
-from pyro_gnr.model.linear import factor_analysis
 from pyro_gnr.model.mechanisms import Mechanism
 from pyro_gnr.model.priors import Prior
 from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, resolve
 
-__all__ = ["FUSIONS", "assemble", "likelihood_templates", "start"]
+__all__ = ["FUSIONS", "assemble", "likelihood_templates"]
 
 DEFAULT_LIKELIHOODS: dict[Kind, str] = {
     Kind.CONTINUOUS: "gaussian",
@@ -26,20 +24,6 @@ DEFAULT_LIKELIHOODS: dict[Kind, str] = {
     Kind.CATEGORICAL: "categorical",
 }
 FUSIONS = ("deterministic", "replayed", "amortised")
-
-# Rows that the linear start is fitted to: more change nothing but the time.
-START_ROWS = 4096
-
-# Floors of the factor model's noise variances, features having variance 1. A logistic likelihood
-# with the slopes that `Bernoulli` and `Categorical` start from has, at z = 0, the curvature of a
-# Gaussian with noise variance 1: less would make the guide far surer than the model is.
-SMALLEST_NOISE = 0.01
-LEVEL_NOISE = 1.0
-
-# Where a column is never seen together with a factor's extreme (blood values of people who gave
-# no blood), the likelihood is flat along its loading. Training departs from 0 there, not from
-# what chance began.
-HOLE_RIDGE = 0.1
 
 
 def assemble(
@@ -85,23 +69,25 @@ def assemble(
     )
     p_m = resolve(mechanism, MECHANISMS, Mechanism)
     rates = torch.tensor([1.0 - c.holes / n_rows for c in columns])
-    p_m.build(layer.out_dim, rates)
+    p_m.build(columns, layer.out_dim, rates=rates)
     p_x = _block_likelihood(columns, likelihood_templates(columns, likelihoods), layer.out_dim)
     model = GNR(p_z, layer, x_given_u=p_x, m_given_ux=p_m, mask_weight=mask_weight)
     encoder = Encoder(Features(columns), len(columns), latent_dim=latent_dim, hidden=hidden)
-    return model, _guide(encoder, layer, fusion)
+    return model, _guide(encoder, layer, fusion, samples_missing_x=model.samples_missing_x)
 
 
-def _guide(encoder: Encoder, layer: Fusion | StochasticFusion, fusion: str) -> Guide:
+def _guide(
+    encoder: Encoder, layer: Fusion | StochasticFusion, fusion: str, *, samples_missing_x: bool
+) -> Guide:
     if isinstance(layer, Fusion):
-        return Guide(encoder)
+        return Guide(encoder, samples_missing_x=samples_missing_x)
     if fusion == "replayed":
-        return Guide(encoder, u_given_z=layer)
+        return Guide(encoder, u_given_z=layer, samples_missing_x=samples_missing_x)
     own = StochasticFusion(
         encoder.directions.shape[1], hidden=layer.out_dim - encoder.directions.shape[1]
     )
     own.load_state_dict(layer.state_dict())  # at the start it proposes what the model expects
-    return Guide(encoder, u_given_z=own, amortise_u=True)
+    return Guide(encoder, u_given_z=own, amortise_u=True, samples_missing_x=samples_missing_x)
 
 
 def likelihood_templates(
@@ -153,66 +139,3 @@ def _check_kinds(likelihood: Likelihood, columns: Sequence[Column]) -> None:
                 f"{type(likelihood).__name__} serves {kinds} columns: choose another likelihood, "
                 f"or set kinds={{{column.name!r}: ...}}."
             )
-
-
-@torch.no_grad()
-def start(
-    model: GNR,
-    guide: Guide,
-    x: Tensor,
-    visible: Tensor,
-    *,
-    generator: torch.Generator,
-    observed: Tensor | None = None,
-) -> None:
-    """Start model and guide at the factor analysis of the visible cells and of the holes.
-
-    If the holes were left out, their slopes would start at 0 and grow along the first latent
-    direction that happens to correlate with them, one that values use, and the values of people
-    with holes would be extrapolated along it. Together, holes get directions of their own.
-
-    Args:
-        model: from `assemble`; its linear paths become the factor model.
-        guide: from `assemble`; becomes that model's exact posterior.
-        x: (N, D) values.
-        visible: (N, D) bool.
-        generator: CPU generator for the rows and the start of the EM steps.
-        observed: (N, D) bool, m; None leaves the mechanism as it was built.
-    """
-    rows = torch.randperm(len(x), generator=generator)[:START_ROWS].to(x.device)
-    encoder = guide.encoder
-    scale = encoder.features.fit(x, visible)
-    features, seen = encoder.features(x[rows], visible[rows])
-    floor = torch.where(encoder.features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
-    # A mechanism that does not count leaves all directions to the values.
-    joint = observed is not None and model.mask_weight > 0 and model.m_given_ux.starts_linear
-    if observed is not None and joint:
-        holes = hole_scale(observed, x.dtype)
-        m = (observed[rows].to(x.dtype) - holes.mean) / holes.scale
-        features, seen = torch.cat([features, m], 1), torch.cat([seen, torch.ones_like(m)], 1)
-        floor = torch.cat([floor, torch.full_like(holes.mean, LEVEL_NOISE)])
-    latent_dim = encoder.directions.shape[1]
-    linear = factor_analysis(
-        features,
-        seen,
-        latent_dim=latent_dim,
-        smallest_noise=floor,
-        ridge=HOLE_RIDGE if joint else 0.0,
-        generator=generator,
-    )
-    n_features = encoder.features.out_dim
-    places = torch.arange(len(features.T), device=x.device)
-    encoder.start(linear.take(places[:n_features]))
-    for i, likelihood in enumerate(model.x_given_u.parts()):
-        members = torch.isin(encoder.features.column, model.x_given_u.positions(i)).nonzero()[:, 0]
-        likelihood.start(linear.take(members), FeatureScale(*(s[members] for s in scale)))
-    if joint:
-        of_holes = linear.take(places[n_features:])
-        model.m_given_ux.start(of_holes, holes.scale)
-        encoder.start_holes(of_holes, holes)
-
-
-def hole_scale(observed: Tensor, dtype: torch.dtype) -> FeatureScale:
-    """Mean and standard deviation of m, each (D,), the latter floored as a feature's is."""
-    rates = observed.to(dtype).mean(0)
-    return FeatureScale(rates, (rates * (1 - rates)).sqrt().clamp(min=SMALLEST_SCALE))

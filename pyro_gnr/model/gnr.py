@@ -11,8 +11,9 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
-from pyro_gnr.model.likelihoods.block import BlockLikelihood
-from pyro_gnr.model.mechanisms.base import Mechanism
+from pyro_gnr.model.likelihoods.block import BlockLikelihood, Columnwise
+from pyro_gnr.model.mechanisms.base import Collapsible, Mechanism
+from pyro_gnr.model.missing import complete
 from pyro_gnr.model.priors import Prior
 
 __all__ = ["GNR"]
@@ -23,6 +24,8 @@ class GNR(nn.Module):
 
     The model is its own `forward`: a Pyro program with one plate `rows` at dim -1 and the sites
     `z`, `u`, `x` and `m`. Only observed cells enter the `x` site; the holes are the data of `m`.
+    Where the mechanism needs a complete x, missing values are drawn from p(x | u): a function,
+    recorded as `x_missing`, of u and of the site `x_noise`.
 
     Args:
         prior: built prior p(z).
@@ -106,11 +109,39 @@ class GNR(nn.Module):
             columns = self.x_given_u(u)
             likelihood = (columns if seen is None else columns.mask(seen)).to_event(1)
             x = pyro.sample("x", likelihood, obs=x)
-            return x, self._holes(u, x, observed)
+            return x, self._holes(self._of_holes(u, x, columns, seen), x, observed)
 
-    def _holes(self, u: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
-        # Rows with holes have no complete x to condition on; see `Mechanism.forward`.
-        holes = self.m_given_ux(u, x if observed is None else None, observed)
+    def _of_holes(
+        self, u: Tensor, x: Tensor, columns: Columnwise, seen: Tensor | None
+    ) -> TorchDistribution | None:
+        """p(m | u, x) where the model simulates; else given what is seen of x."""
+        mechanism = self.m_given_ux
+        if seen is None:
+            return mechanism(u, x)
+        if isinstance(mechanism, Collapsible):
+            return mechanism.collapsed(u, x, visible=seen, columns=columns)
+        if self.samples_missing_x:
+            return mechanism(u, complete(columns, x, seen))
+        return mechanism(u, None)
+
+    @property
+    def samples_missing_x(self) -> bool:
+        """Whether missing values are drawn for each particle, from the guide's noise."""
+        return self.m_given_ux.missing_x == "sampled"
+
+    def given_holes(self, u: Tensor, observed: Tensor) -> Columnwise:
+        """Give p(x_j | u, m_j), batch (..., D), for u (..., H) and m (N, D).
+
+        Not for mechanisms that sample: their particles have a completed x of their own.
+        """
+        columns = self.x_given_u(u)
+        if isinstance(self.m_given_ux, Collapsible):
+            return self.m_given_ux.given_holes(u, columns, observed=observed)
+        return columns
+
+    def _holes(
+        self, holes: TorchDistribution | None, x: Tensor, observed: Tensor | None
+    ) -> Tensor:
         if holes is None:
             return torch.ones_like(x) if observed is None else observed.to(x.dtype)
         m = None if observed is None else observed.to(x.dtype)

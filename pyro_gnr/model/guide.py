@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from pyro_gnr.model.conditionals import PrecisionNormal, StochasticFusion, tanh_network
 from pyro_gnr.model.features import Features, FeatureScale
-from pyro_gnr.model.linear import LinearModel
+from pyro_gnr.model.linear import LinearModel, outer_rows
+from pyro_gnr.model.masked_linear import MaskedLinear
+from pyro_gnr.model.missing import missing_noise
 
 __all__ = ["Encoder", "Guide"]
 
@@ -19,9 +21,11 @@ LARGEST_LOG_PRECISION = 5.0
 class Encoder(nn.Module):
     r"""q(z | x_o, m) as a product of experts, one a visible feature, bent by a network.
 
-    q = N(P^-1 h, P^-1),  P = diag(exp(b)) + sum_f v_f d_f a_f a_f' + sum_j o_j o_j',
+    q = N(P^-1 h, P^-1),  P = diag(exp(b)) + sum_f v_f d_f a_f a_f' + sum_j g_j o_j o_j',
     h = c + sum_f v_f d_f (x_f - e_f) a_f + E m + r,  with (r, b) = network(x_o, v, m),
-    and v_f = 1 where feature f is visible; the o_j are the experts of the holes. A cell that is
+    and v_f = 1 where feature f is visible; the o_j are the experts of the holes. They speak
+    whether a cell is observed or not (g_j = 1); or, where a hole tells of its own value and an
+    observed cell shows it anyway, only of holes (g_j = 1 - m_j). A cell that is
     missing brings no expert of its value, whatever the pattern. Where the model is linear and
     Gaussian this is its exact posterior (a_f its loadings, d_f its noise precisions), from which
     `start` departs; the network starts at 0.
@@ -32,6 +36,8 @@ class Encoder(nn.Module):
         latent_dim: L.
         hidden: units in the network's two hidden layers; 0 for none.
     """
+
+    only_holes: Tensor
 
     def __init__(
         self, features: Features, n_columns: int, *, latent_dim: int, hidden: int = 128
@@ -46,6 +52,7 @@ class Encoder(nn.Module):
         nn.init.zeros_(self.hole_shift.weight)
         nn.init.zeros_(self.hole_shift.bias)
         self.hole_directions = nn.Parameter(torch.zeros(n_columns, latent_dim))
+        self.register_buffer("only_holes", torch.zeros(n_columns, dtype=torch.bool))
         self.network = (
             tanh_network(f + 2 * n_columns, 2 * latent_dim, hidden, zero=True) if hidden else None
         )
@@ -57,6 +64,25 @@ class Encoder(nn.Module):
         self.hole_shift.weight.copy_(pull.T)
         self.hole_shift.bias.copy_(-(scale.mean + scale.scale * linear.intercept) @ pull)
         self.hole_directions.copy_(linear.loadings / linear.noise.sqrt()[:, None])
+
+    @torch.no_grad()
+    def start_masked(self, fit: MaskedLinear, shares: Tensor) -> None:
+        """Start the experts of the holes at what a hole says of its own value, on average.
+
+        Args:
+            fit: a linear model of features that are missing by their own values.
+            shares: (F,) missing share of each; 0 for features that mask nothing.
+        """
+        noise = fit.linear.noise + fit.noise
+        masks = shares > 0
+        pull = ((fit.value - fit.linear.intercept) / noise)[:, None] * fit.linear.loadings
+        pull, spread = pull * masks[:, None], noise.rsqrt()[:, None] * fit.linear.loadings
+        for f in masks.nonzero()[:, 0].tolist():
+            j = self.features.column[f]
+            self.hole_shift.weight[:, j] = -pull[f]
+            self.hole_directions[j] = spread[f]
+            self.only_holes[j] = True
+        self.hole_shift.bias.copy_(pull.sum(0))
 
     def start(self, linear: LinearModel) -> None:
         """Start at the exact posterior of a linear model of the features."""
@@ -78,10 +104,10 @@ class Encoder(nn.Module):
         shift, log_precision = self._correction(torch.cat([features, visible.to(x), m], -1))
         weight = seen * self.log_precision.clamp(max=10.0).exp()
         a = self.directions
-        outer = (a.unsqueeze(-1) * a.unsqueeze(-2)).flatten(1)
+        outer = outer_rows(a)
         own = torch.diag_embed(log_precision.exp())
-        holes = self.hole_directions.T @ self.hole_directions
-        precision = (weight @ outer).unflatten(-1, own.shape[-2:]) + own + holes
+        holes = torch.where(self.only_holes, 1.0 - m, 1.0) @ outer_rows(self.hole_directions)
+        precision = (weight @ outer + holes).unflatten(-1, own.shape[-2:]) + own
         pull = (weight * (features - self.centre)) @ a + self.hole_shift(m) + shift
         factor = torch.linalg.cholesky(precision)
         loc = torch.cholesky_solve(pull.unsqueeze(-1), factor).squeeze(-1)
@@ -106,6 +132,8 @@ class Guide(nn.Module):
             deterministic.
         amortise_u: whether the guide's u is shifted by what is seen of the row; needs its own
             `u_given_z`.
+        samples_missing_x: whether the model draws missing values, for which the guide then has
+            the noise.
     """
 
     def __init__(
@@ -114,8 +142,10 @@ class Guide(nn.Module):
         *,
         u_given_z: StochasticFusion | None = None,
         amortise_u: bool = False,
+        samples_missing_x: bool = False,
     ) -> None:
         super().__init__()
+        self.samples_missing_x = samples_missing_x
         self.encoder = encoder
         self.u_given_z = u_given_z
         self.u_shift: nn.Linear | None = None
@@ -135,6 +165,8 @@ class Guide(nn.Module):
         """
         seen = observed if visible is None else visible
         with pyro.plate("rows", len(x), dim=-1):
+            if self.samples_missing_x:
+                missing_noise(x)
             z = pyro.sample("z", self.encoder(x, observed, seen))
             if self.u_given_z is None:
                 return {"z": z}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["LinearModel", "factor_analysis"]
+__all__ = ["LinearModel", "factor_analysis", "outer_rows", "regression"]
 
 # Keeps the M step defined for a feature that no row shows.
 SMALLEST_GRAM = 1e-3
@@ -85,14 +85,9 @@ def _em_step(
     z1 = torch.cat([mean, mean.new_ones(n, 1)], 1)
     second = z1.unsqueeze(-1) * z1.unsqueeze(-2)
     second[:, :latent_dim, :latent_dim] += covariance
-    eye = torch.eye(latent_dim + 1, dtype=x.dtype, device=x.device)
-    prior = torch.full_like(eye[0], ridge)
-    prior[latent_dim] = 0.0  # the intercept is free
-    gram = (visible.T @ second.flatten(1)).unflatten(1, eye.shape) + SMALLEST_GRAM * eye
-    gram = gram + visible.sum(0)[:, None, None] * torch.diag(prior)
-    weights = torch.linalg.solve(gram, (visible * x).T @ z1)
+    weights = regression(visible, second, (visible * x).T @ z1, ridge=ridge)
     loadings = weights[:, :latent_dim]
-    spread = covariance.flatten(1) @ _outer(loadings).T
+    spread = covariance.flatten(1) @ outer_rows(loadings).T
     residual = visible * ((x - z1 @ weights.T).square() + spread)
     noise = residual.sum(0) / visible.sum(0).clamp(min=1.0)
     return LinearModel(
@@ -100,17 +95,34 @@ def _em_step(
     )
 
 
+def regression(counted: Tensor, second: Tensor, cross: Tensor, *, ridge: float = 0.0) -> Tensor:
+    """Regress features on (z, 1), (F, L + 1), from expected moments.
+
+    Args:
+        counted: (N, F), 1 where a cell counts.
+        second: (N, L + 1, L + 1), E[z1 z1'] of each row.
+        cross: (F, L + 1), sum over rows of E[x z1'].
+        ridge: prior precision of a loading for each row that counts; the intercept is free.
+    """
+    eye = torch.eye(second.shape[-1], dtype=second.dtype, device=second.device)
+    prior = torch.full_like(eye[0], ridge)
+    prior[-1] = 0.0
+    gram = (counted.T @ second.flatten(1)).unflatten(1, eye.shape) + SMALLEST_GRAM * eye
+    gram = gram + counted.sum(0)[:, None, None] * torch.diag(prior)
+    return torch.linalg.solve(gram, cross)
+
+
 def _posterior(x: Tensor, visible: Tensor, model: LinearModel) -> tuple[Tensor, Tensor]:
     """Mean (N, L) and covariance (N, L, L) of z given the visible features."""
     precision = visible / model.noise
     latent_dim = model.loadings.shape[1]
     eye = torch.eye(latent_dim, dtype=x.dtype, device=x.device)
-    factor = (precision @ _outer(model.loadings)).unflatten(1, eye.shape) + eye
+    factor = (precision @ outer_rows(model.loadings)).unflatten(1, eye.shape) + eye
     covariance = torch.cholesky_inverse(torch.linalg.cholesky(factor))
     pull = (precision * (x - model.intercept)) @ model.loadings
     return (covariance @ pull.unsqueeze(-1)).squeeze(-1), covariance
 
 
-def _outer(loadings: Tensor) -> Tensor:
-    """w_f w_f' of every feature as a row, (F, L * L)."""
+def outer_rows(loadings: Tensor) -> Tensor:
+    """Give w_f w_f' of every feature as a row, (F, L * L), for loadings (F, L)."""
     return (loadings.unsqueeze(-1) * loadings.unsqueeze(-2)).flatten(1)

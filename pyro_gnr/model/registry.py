@@ -11,7 +11,13 @@ from typing import Any, TypeVar
 from torch import nn
 
 from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT
-from pyro_gnr.model.mechanisms import Conjunction, Ignorable
+from pyro_gnr.model.mechanisms import (
+    Conjunction,
+    Ignorable,
+    NoSelfCensoring,
+    Selection,
+    SelfMasking,
+)
 from pyro_gnr.model.priors import StandardNormal
 
 __all__ = ["LIKELIHOODS", "MECHANISMS", "PRIORS", "describe", "rebuild", "resolve"]
@@ -23,7 +29,13 @@ LIKELIHOODS: dict[str, type[nn.Module]] = {
     "bernoulli": Bernoulli,
     "categorical": Categorical,
 }
-MECHANISMS: dict[str, type[nn.Module]] = {"conjunction": Conjunction, "ignorable": Ignorable}
+MECHANISMS: dict[str, type[nn.Module]] = {
+    "conjunction": Conjunction,
+    "ignorable": Ignorable,
+    "self_masking": SelfMasking,
+    "selection": Selection,
+    "no_self_censoring": NoSelfCensoring,
+}
 
 Part = TypeVar("Part", bound=nn.Module)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pyro_gnr.model.conditionals import PrecisionNormal
 
-__all__ = ["cdf", "transport"]
+__all__ = ["bracket", "cdf", "transport"]
 
 
 @singledispatch
@@ -106,3 +106,24 @@ def _(distribution: td.StudentT, value: Tensor) -> Tensor:
     t = (value - distribution.loc) / distribution.scale
     df = distribution.df.expand_as(t).detach().cpu().numpy()
     return torch.from_numpy(np.asarray(special.stdtr(df, t.detach().cpu().numpy()))).to(t)
+
+
+@singledispatch
+def bracket(distribution: td.Distribution, probability: float) -> tuple[Tensor, Tensor]:
+    """Give two numbers, in the batch shape, with the quantile of a probability between them.
+
+    Where `transport` is the inverse CDF both are the quantile itself.
+
+    Example:
+        >>> bracket(td.Normal(1.0, 2.0), 0.5)
+        (tensor(1.), tensor(1.))
+    """
+    at = torch.full(distribution.batch_shape, probability, dtype=torch.float64)
+    found = transport(distribution, at.to(_device(distribution)))
+    return found, found
+
+
+def _device(distribution: td.Distribution) -> torch.device:
+    """Where a distribution's parameters are."""
+    tensors = (v for v in vars(distribution).values() if isinstance(v, Tensor))
+    return next((t.device for t in tensors), torch.device("cpu"))

@@ -10,10 +10,11 @@ from scipy import stats
 
 from pyro_gnr.data.columns import Column, Kind
 from pyro_gnr.inference.objective import IWELBO, log_weights
-from pyro_gnr.model.assemble import assemble, likelihood_templates, start
+from pyro_gnr.model.assemble import assemble, likelihood_templates
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
 from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT
 from pyro_gnr.model.mechanisms import Conjunction, Ignorable
+from pyro_gnr.model.start import start
 
 SIZES = dict(n_rows=10, latent_dim=2, hidden=4)
 

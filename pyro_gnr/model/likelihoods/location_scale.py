@@ -18,7 +18,8 @@ __all__ = ["LocationScale"]
 class LocationScale(Likelihood):
     r"""Location and scale of each column from u; abstract.
 
-    s_j(u) = floor + (ceiling - floor) logit^-1(.), in observed standard deviations of the column.
+    s_j(u) = floor + (ceiling - floor) logit^-1(.), in observed standard deviations of the column
+    (the ceiling in those of the complete column, where a mechanism says that a tail is missing).
 
     Args:
         floor: smallest scale, in (0, 1). Without one the bound is unbounded: a scale can shrink
@@ -32,6 +33,7 @@ class LocationScale(Likelihood):
     """
 
     kinds = frozenset({Kind.CONTINUOUS})
+    width: Tensor
 
     def __init__(self, *, floor: float, ceiling: float, heteroscedastic: bool) -> None:
         super().__init__()
@@ -43,6 +45,15 @@ class LocationScale(Likelihood):
         self.ceiling = ceiling
         self.heteroscedastic = heteroscedastic
 
+    def build(self, columns: Sequence[Column], u_dim: int) -> None:
+        """Make the head, and what the ceiling of each column is multiplied by."""
+        super().build(columns, u_dim)
+        self.register_buffer("width", torch.ones(len(columns)))
+
+    def widen(self, width: Tensor) -> None:
+        """Multiply ceilings by (C,) standard deviations of the complete columns, if above 1."""
+        self.width.copy_(width.clamp(min=1.0))
+
     def n_parameters(self, columns: Sequence[Column]) -> int:
         """Two a column from u: location and raw scale."""
         return 2 * len(columns)
@@ -52,7 +63,8 @@ class LocationScale(Likelihood):
         c = len(linear.intercept)
         location = scale.mean + scale.scale * linear.intercept
         self._start_head(slice(0, c), scale.scale[:, None] * linear.loadings, location)
-        share = (scale.scale * linear.noise.sqrt() - self.floor) / (self.ceiling - self.floor)
+        room = self.ceiling * self.width - self.floor
+        share = (scale.scale * linear.noise.sqrt() - self.floor) / room
         nothing = torch.zeros_like(linear.loadings)
         self._start_head(slice(c, 2 * c), nothing, torch.logit(share.clamp(1e-3, 1 - 1e-3)))
 
@@ -62,4 +74,5 @@ class LocationScale(Likelihood):
         if not self.heteroscedastic:
             # One number a column: only the head's bias counts, whatever u is.
             raw = self.head.bias.chunk(2, -1)[1].expand_as(location)
-        return location, self.floor + (self.ceiling - self.floor) * torch.sigmoid(raw)
+        room = self.ceiling * self.width - self.floor
+        return location, self.floor + room * torch.sigmoid(raw)

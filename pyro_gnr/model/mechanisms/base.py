@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
+from pyro_gnr.data.table import Column
+from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.linear import LinearModel
 
-__all__ = ["Mechanism"]
+__all__ = ["CERTAIN", "Collapsible", "Mechanism"]
+
+# Log-odds that a column without holes is observed when the model simulates.
+CERTAIN = 30.0
 
 
 class Mechanism(nn.Module):
     """p(m | u, x), m = 1 where a cell is observed; abstract.
 
     A subclass takes hyperparameters only in its constructor (kept under their own names), makes
-    its parameters in `build`, and returns the distribution of m from `forward`.
+    its parameters in `build`, and returns the distribution of m from `forward`, given a complete
+    x. What becomes of the x that is missing, `missing_x` says:
+
+    - "sampled" (the default): the model draws it from p(x | u) for every particle, and the
+      particle's weight tells how well it explains the holes. Right for any mechanism.
+    - "unused": m does not depend on x; `forward` gets x = None on rows with holes.
+    - "collapsed": x_j enters m_j only, and is summed or integrated out: see `Collapsible`.
     """
 
+    missing_x: ClassVar[Literal["sampled", "unused", "collapsed"]] = "sampled"
+
     @abstractmethod
-    def build(self, u_dim: int, rates: Tensor) -> None:
+    def build(self, columns: Sequence[Column], u_dim: int, *, rates: Tensor) -> None:
         """Make the parameters.
 
         Args:
+            columns: the D modelled columns.
             u_dim: H.
             rates: (D,) observed share of each column in training, in (0, 1]; a column with rate
                 1 has no hole to learn from and carries no factor.
@@ -42,15 +57,39 @@ class Mechanism(nn.Module):
         """
 
     @abstractmethod
-    def forward(
-        self, u: Tensor, x: Tensor | None, observed: Tensor | None = None
-    ) -> TorchDistribution | None:
-        """Give p(m | u, x), event (D,); None where the holes are ignored.
+    def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution | None:
+        """Give p(m | u, x), batch (...), event (D,); None where the holes are ignored.
 
         Args:
             u: (..., H).
-            x: (..., D), complete, while the model simulates; None where rows with holes are
-                given: what is missing would have to be integrated out, which no mechanism here
-                does yet. A mechanism that needs x fails there rather than being silently wrong.
-            observed: (N, D); None while the model simulates.
+            x: (..., D), complete; None on rows with holes if `missing_x` is "unused".
+        """
+
+
+class Collapsible(Mechanism):
+    """A mechanism in which x_j enters m_j only, so that a missing x_j integrates out; abstract."""
+
+    missing_x: ClassVar[Literal["sampled", "unused", "collapsed"]] = "collapsed"
+
+    @abstractmethod
+    def collapsed(
+        self, u: Tensor, x: Tensor, *, visible: Tensor, columns: Columnwise
+    ) -> TorchDistribution:
+        """Give p(m | u, x_visible), batch (...), event (D,), with the other x_j integrated out.
+
+        Args:
+            u: (..., H).
+            x: (N, D); plays no part where not visible.
+            visible: (N, D) bool.
+            columns: p(x | u), batch (..., D).
+        """
+
+    @abstractmethod
+    def given_holes(self, u: Tensor, columns: Columnwise, *, observed: Tensor) -> Columnwise:
+        """Give p(x_j | u, m_j), batch (..., D): what is imputed.
+
+        Args:
+            u: (..., H).
+            columns: p(x | u), batch (..., D).
+            observed: (N, D) bool, m; True for a cell that was observed and is hidden.
         """

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from pyro_gnr.data.table import Column
 from pyro_gnr.model.likelihoods.bernoulli import STEEPEST
 from pyro_gnr.model.linear import LinearModel
-from pyro_gnr.model.mechanisms.base import Mechanism
+from pyro_gnr.model.mechanisms.base import CERTAIN, Mechanism
 
 __all__ = ["Conjunction"]
-
-# Log-odds that a column without holes is observed when the model simulates.
-CERTAIN = 30.0
 
 
 class Conjunction(Mechanism):
@@ -30,17 +30,20 @@ class Conjunction(Mechanism):
     Source: Chen, Xu, Wang & Yang, CIKM 2023 (arXiv 2308.08158).
 
     Example:
+        >>> from pyro_gnr.data.table import Kind
+        >>> columns = [Column("a", Kind.CONTINUOUS, "float64") for _ in range(2)]
         >>> mechanism = Conjunction()
-        >>> mechanism.build(u_dim=4, rates=torch.tensor([0.8, 1.0]))
+        >>> mechanism.build(columns, 4, rates=torch.tensor([0.8, 1.0]))
         >>> m = mechanism(torch.zeros(7, 4), torch.zeros(7, 2))
         >>> m.batch_shape, m.event_shape
         (torch.Size([7]), torch.Size([2]))
     """
 
     has_holes: Tensor
+    missing_x = "unused"
     starts_linear = True
 
-    def build(self, u_dim: int, rates: Tensor) -> None:
+    def build(self, columns: Sequence[Column], u_dim: int, *, rates: Tensor) -> None:
         """Make one head a column, constant at its observed rate at the start."""
         self.head = nn.Linear(u_dim, len(rates))
         nn.init.zeros_(self.head.weight)
@@ -54,9 +57,7 @@ class Conjunction(Mechanism):
         slopes = (linear.loadings / scale[:, None]).clamp(-STEEPEST, STEEPEST)
         self.head.weight[:, : slopes.shape[1]] = slopes * self.has_holes[:, None]
 
-    def forward(
-        self, u: Tensor, x: Tensor | None, observed: Tensor | None = None
-    ) -> dist.TorchDistribution:
+    def forward(self, u: Tensor, x: Tensor | None) -> dist.TorchDistribution:
         """Give independent Bernoullis, event (D,); x plays no part."""
         logits = torch.where(self.has_holes, self.head(u), CERTAIN)
         # A hole in a column that had none in training is ignorable: masked, not improbable.

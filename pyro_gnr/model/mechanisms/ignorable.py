@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
+from pyro_gnr.data.table import Column
 from pyro_gnr.model.mechanisms.base import Mechanism
 
 __all__ = ["Ignorable"]
@@ -23,9 +26,11 @@ class Ignorable(Mechanism):
         True
     """
 
-    def build(self, u_dim: int, rates: Tensor) -> None:
+    missing_x = "unused"
+
+    def build(self, columns: Sequence[Column], u_dim: int, *, rates: Tensor) -> None:
         """Make nothing: there is no parameter."""
 
-    def forward(self, u: Tensor, x: Tensor | None, observed: Tensor | None = None) -> None:
+    def forward(self, u: Tensor, x: Tensor | None) -> None:
         """Give None: no m site."""
         return

@@ -1,0 +1,76 @@
+"""Selection: the chance of a hole depends on all of the row's values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from pyro_gnr.data.table import Column
+from pyro_gnr.model.conditionals import tanh_network
+from pyro_gnr.model.features import Features
+from pyro_gnr.model.mechanisms.base import CERTAIN, Mechanism
+
+__all__ = ["Selection"]
+
+
+class Selection(Mechanism):
+    r"""logit P(m_j = 1 | x) = r_j(x), linear or a network of all columns, its own included.
+
+    Missing values are drawn from p(x | u) for each particle, and weighted by how well they
+    explain the holes.
+
+    *Identified* rarely: each column's own effect, the other columns' effects and a flexible
+    p(x | u) can stand in for one another. Its authors call it agnostic and report that it is often
+    led astray. *Fails* silently in the same way as self-masking does, and with more freedom to.
+    Prefer it only where the holes depend on several values and no simpler mechanism is credible.
+
+    Args:
+        hidden: units in the two hidden layers of r; 0 makes it linear.
+
+    Raises:
+        ValueError: `hidden` is negative.
+
+    Source: Ipsen, Mattei & Frellsen 2021 (arXiv 2006.12871), "agnostic".
+
+    Example:
+        >>> from pyro_gnr.data.table import Kind
+        >>> columns = [Column(name, Kind.CONTINUOUS, "float64") for name in "ab"]
+        >>> mechanism = Selection()
+        >>> mechanism.build(columns, 4, rates=torch.tensor([0.8, 1.0]))
+        >>> mechanism(torch.zeros(7, 4), torch.zeros(7, 2)).batch_shape
+        torch.Size([7])
+    """
+
+    has_holes: Tensor
+
+    def __init__(self, *, hidden: int = 0) -> None:
+        super().__init__()
+        if not hidden >= 0:
+            raise ValueError(f"got hidden={hidden!r}, expected a whole number >= 0.")
+        self.hidden = hidden
+
+    def build(self, columns: Sequence[Column], u_dim: int, *, rates: Tensor) -> None:
+        """Make r, constant at the observed rates at the start."""
+        self.features = Features(columns)
+        n_in, n_out = self.features.out_dim, len(columns)
+        self.network: nn.Module
+        if self.hidden:
+            self.network = tanh_network(n_in, n_out, self.hidden, zero=True)
+        else:
+            self.network = nn.Linear(n_in, n_out)
+            nn.init.zeros_(self.network.weight)
+        last = self.network[-1] if isinstance(self.network, nn.Sequential) else self.network
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            last.bias.copy_(torch.logit(rates.clamp(1e-3, 1 - 1e-3)))
+        self.register_buffer("has_holes", rates < 1.0)
+
+    def forward(self, u: Tensor, x: Tensor | None) -> dist.TorchDistribution:
+        """Give independent Bernoullis, event (D,), for a complete x; u plays no part."""
+        assert x is not None
+        features, _ = self.features(x, torch.ones_like(x, dtype=torch.bool))
+        logits = torch.where(self.has_holes, self.network(features), CERTAIN)
+        return dist.Bernoulli(logits=logits, validate_args=False).mask(self.has_holes).to_event(1)

@@ -1,0 +1,153 @@
+"""Where training starts: a linear model of the visible cells and of the holes, by EM."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pyro_gnr.model.features import SMALLEST_SCALE, FeatureScale
+from pyro_gnr.model.gnr import GNR
+from pyro_gnr.model.guide import Encoder, Guide
+from pyro_gnr.model.likelihoods.location_scale import LocationScale
+from pyro_gnr.model.linear import LinearModel, factor_analysis
+from pyro_gnr.model.masked_linear import MaskedLinear, masked_factor_analysis
+from pyro_gnr.model.mechanisms import SelfMasking
+
+__all__ = ["hole_scale", "start"]
+
+# Rows that the linear start is fitted to: more change nothing but the time.
+START_ROWS = 4096
+
+# Floors of the factor model's noise variances, features having variance 1. A logistic likelihood
+# with the slopes that `Bernoulli` and `Categorical` start from has, at z = 0, the curvature of a
+# Gaussian with noise variance 1: less would make the guide far surer than the model is.
+SMALLEST_NOISE = 0.01
+LEVEL_NOISE = 1.0
+
+# Where a column is never seen together with a factor's extreme (blood values of people who gave
+# no blood), the likelihood is flat along its loading. Training departs from 0 there, not from
+# what chance began.
+HOLE_RIDGE = 0.1
+
+
+@torch.no_grad()
+def start(
+    model: GNR,
+    guide: Guide,
+    x: Tensor,
+    visible: Tensor,
+    *,
+    generator: torch.Generator,
+    observed: Tensor | None = None,
+) -> None:
+    """Start model and guide at a linear model of the visible cells and of the holes.
+
+    For `Conjunction` that is the factor analysis of values and holes together. If the holes were
+    left out, their slopes would start at 0 and grow along the first latent direction that happens
+    to correlate with them, one that values use, and the values of people with holes would be
+    extrapolated along it. Together, holes get directions of their own. For `SelfMasking` it is
+    `masked_factor_analysis`, for other mechanisms the factor analysis of the values.
+
+    Args:
+        model: from `assemble`; its linear paths become the factor model.
+        guide: from `assemble`; becomes that model's posterior.
+        x: (N, D) values.
+        visible: (N, D) bool.
+        generator: CPU generator for the rows and the start of the EM steps.
+        observed: (N, D) bool, m; None leaves the mechanism as it was built.
+    """
+    rows = torch.randperm(len(x), generator=generator)[:START_ROWS].to(x.device)
+    encoder, mechanism = guide.encoder, model.m_given_ux
+    scale = encoder.features.fit(x, visible)
+    # A mechanism that does not count leaves all directions to the values.
+    counts = observed is not None and model.mask_weight > 0
+    joint = counts and mechanism.starts_linear
+    holes = observed[rows] if joint and observed is not None else None
+    linear = _linear(encoder, x[rows], visible[rows], holes=holes, generator=generator)
+    if counts and isinstance(mechanism, SelfMasking) and observed is not None:
+        linear = _start_masked(model, encoder, x[rows], visible[rows], observed[rows], linear)
+    n_features = encoder.features.out_dim
+    places = torch.arange(len(linear.noise), device=x.device)
+    of_values = linear.take(places[:n_features])
+    encoder.start(of_values)
+    for i, likelihood in enumerate(model.x_given_u.parts()):
+        members = torch.isin(encoder.features.column, model.x_given_u.positions(i)).nonzero()[:, 0]
+        likelihood.start(of_values.take(members), FeatureScale(*(s[members] for s in scale)))
+    if joint and observed is not None:
+        of_holes, scale_of_holes = linear.take(places[n_features:]), hole_scale(observed, x.dtype)
+        mechanism.start(of_holes, scale_of_holes.scale)
+        encoder.start_holes(of_holes, scale_of_holes)
+
+
+def _linear(
+    encoder: Encoder,
+    x: Tensor,
+    visible: Tensor,
+    *,
+    holes: Tensor | None,
+    generator: torch.Generator,
+) -> LinearModel:
+    """Factor analysis of the features, and of the holes after them if there are some given."""
+    features, seen = encoder.features(x, visible)
+    floor = torch.where(encoder.features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
+    if holes is not None:
+        scale = hole_scale(holes, x.dtype)
+        m = (holes.to(x.dtype) - scale.mean) / scale.scale
+        features, seen = torch.cat([features, m], 1), torch.cat([seen, torch.ones_like(m)], 1)
+        floor = torch.cat([floor, torch.full_like(scale.mean, LEVEL_NOISE)])
+    return factor_analysis(
+        features,
+        seen,
+        latent_dim=encoder.directions.shape[1],
+        smallest_noise=floor,
+        ridge=0.0 if holes is None else HOLE_RIDGE,
+        generator=generator,
+    )
+
+
+def _start_masked(
+    model: GNR,
+    encoder: Encoder,
+    x: Tensor,
+    visible: Tensor,
+    observed: Tensor,
+    linear: LinearModel,
+) -> LinearModel:
+    """Start a self-masking mechanism, and give the linear model of the complete columns."""
+    mechanism = model.m_given_ux
+    assert isinstance(mechanism, SelfMasking)
+    features, seen = encoder.features(x, visible)
+    column = encoder.features.column
+    sign = torch.where(encoder.features.discrete, 0.0, mechanism.signs()[column])
+    masked = (~observed[:, column]).to(x.dtype) * (sign != 0)
+    if not masked.any():
+        return linear
+    floor = torch.where(encoder.features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
+    fit = masked_factor_analysis(
+        features, seen, masked, sign=sign, start=linear, smallest_noise=floor
+    )
+    mean, scale = encoder.features.mean, encoder.features.scale
+    numbers = (masked.sum(0) > 0).nonzero()[:, 0]
+    mechanism.start_own(
+        column[numbers],
+        slope=fit.slope[numbers] / scale[numbers],
+        threshold=fit.threshold[numbers] * scale[numbers] + mean[numbers],
+    )
+    encoder.start_masked(fit, masked.mean(0))
+    _widen(model, encoder, fit)
+    return fit.linear
+
+
+def _widen(model: GNR, encoder: Encoder, fit: MaskedLinear) -> None:
+    """Scales are bounded in observed standard deviations; those of complete columns are larger."""
+    spread = (fit.linear.loadings.square().sum(1) + fit.linear.noise).sqrt()
+    for i, likelihood in enumerate(model.x_given_u.parts()):
+        if isinstance(likelihood, LocationScale):
+            members = torch.isin(encoder.features.column, model.x_given_u.positions(i))
+            likelihood.widen(spread[members])
+
+
+def hole_scale(observed: Tensor, dtype: torch.dtype) -> FeatureScale:
+    """Mean and standard deviation of m, each (D,), the latter floored as a feature's is."""
+    rates = observed.to(dtype).mean(0)
+    return FeatureScale(rates, (rates * (1 - rates)).sqrt().clamp(min=SMALLEST_SCALE))
