@@ -134,7 +134,9 @@ class CompleteTable:
         reading = self._reading(j)
         numbers = reading.as_numbers()
         if numbers is None or self.kinds.get(self.names[j]) is Kind.CATEGORICAL:
-            raise ValueError(f"column {self.names[j]!r} holds levels, expected numbers.")
+            raise ValueError(
+                f"column {self.names[j]!r} holds levels, expected numbers: name others."
+            )
         if not np.isfinite(numbers).all():
             raise ValueError(f"column {self.names[j]!r} holds infinite numbers: mend them first.")
         return numbers

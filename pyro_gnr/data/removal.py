@@ -59,12 +59,13 @@ def take_rows(frame: Any, rows: NDArray[np.intp]) -> Any:
 
 
 def _remove_pandas(column: pd.Series, observed: NDArray[np.bool_]) -> Any:
-    """Give the array of a pandas column with some cells emptied."""
+    """Give a pandas column with some cells emptied."""
+    # As a Series: of a bare array of objects pandas would guess a dtype.
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
         column = column.astype(_nullable(column.dtype))
     if pd.api.types.is_object_dtype(column.dtype):
-        return column.where(observed, None).array
-    return column.where(observed).array
+        return column.where(observed, None)
+    return column.where(observed)
 
 
 def _nullable(dtype: np.dtype[Any]) -> Any:
