@@ -7,17 +7,19 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pyro_gnr.data.amputation import ampute
     from pyro_gnr.data.datasets import load_nhanes
     from pyro_gnr.imputation.imputer import GNRImputer
     from pyro_gnr.imputation.multiple import MultipleImputation
 
 __version__ = version("pyro-gnr")
-__all__ = ["GNRImputer", "MultipleImputation", "load_nhanes"]
+__all__ = ["GNRImputer", "MultipleImputation", "ampute", "load_nhanes"]
 
 # Torch takes seconds to import: names are loaded when first used.
 _HOMES = {
     "GNRImputer": "pyro_gnr.imputation.imputer",
     "MultipleImputation": "pyro_gnr.imputation.multiple",
+    "ampute": "pyro_gnr.data.amputation",
     "load_nhanes": "pyro_gnr.data.datasets",
 }
 

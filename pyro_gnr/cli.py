@@ -1,4 +1,4 @@
-"""The command line, ``pyro-gnr``: ``describe``, ``fit``, ``impute`` and ``demo``.
+"""The command line, ``pyro-gnr``: ``describe``, ``fit``, ``impute``, ``ampute`` and ``demo``.
 
 Exit status: 0 done; 2 the call or the table was wrong, nothing was made; 1 the work itself failed.
 Whatever is written appears whole or not at all. Heavy packages are imported inside the commands,
@@ -8,7 +8,6 @@ so that ``--help`` answers at once.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 import warnings
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pyro_gnr.cli_ampute import ampute
 from pyro_gnr.console import (
     columns_table,
     comparison,
@@ -35,6 +35,17 @@ from pyro_gnr.console import (
     training_in_words,
     unreliable_rows,
 )
+from pyro_gnr.options import (
+    FOREIGN,
+    IMPUTATIONS,
+    ForceOption,
+    KindOption,
+    QuietOption,
+    TableArgument,
+    check_output,
+    is_file,
+    parse_kinds,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,26 +55,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-IMPUTATIONS = "pyro_gnr imputations"  # what a manifest says the directory is
-
-# Formats that a name may ask for and that are not written.
-FOREIGN = frozenset(
-    [
-        ".dta",
-        ".feather",
-        ".gz",
-        ".json",
-        ".ods",
-        ".pkl",
-        ".rds",
-        ".sav",
-        ".tsv",
-        ".txt",
-        ".xls",
-        ".xlsx",
-        ".zip",
-    ]
-)
 VERSIONED = ("pyro-gnr", "torch", "pyro-ppl", "numpy", "pandas", "narwhals", "pyarrow")
 
 app = typer.Typer(
@@ -74,24 +65,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-TableArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="TABLE",
-        help="The table, a .csv or .parquet file. Missing in a .csv: empty cells and NA, N/A, "
-        "n/a, #N/A, #NA, <NA>, NaN, nan, -NaN, -nan, NULL, null, None, 1.#IND, -1.#IND, 1.#QNAN, "
-        "-1.#QNAN; in a .parquet: null and NaN.",
-    ),
-]
-KindOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--kind",
-        metavar="COLUMN=KIND",
-        help="Kind of a column, instead of the one seen: continuous, binary, categorical, or "
-        "ignore (carried through untouched). Repeatable.",
-    ),
-]
 SeedOption = Annotated[
     int | None,
     typer.Option(
@@ -118,15 +91,6 @@ StepsOption = Annotated[
 ]
 TablesOption = Annotated[
     int, typer.Option("--m", min=1, metavar="M", help="Number of completed tables.")
-]
-ForceOption = Annotated[
-    bool,
-    typer.Option(
-        "--force", help="Replace an existing output; a directory only if pyro-gnr made it."
-    ),
-]
-QuietOption = Annotated[
-    bool, typer.Option("--quiet", help="No progress bar and no summary; errors still show.")
 ]
 
 
@@ -168,7 +132,7 @@ def describe(
     with errors(before_work=True):
         from pyro_gnr.data.files import read_table
 
-        kinds = _kinds(kind)
+        kinds = parse_kinds(kind)
         frame = read_table(table)
         columns, problems = _learn(frame, kinds)
         missing = frame.isna()
@@ -206,8 +170,8 @@ def fit(
             from pyro_gnr.data.files import read_table, staged
             from pyro_gnr.imputation.storage import FORMAT
 
-            kinds = _kinds(kind)
-            _check_output(model, ours=FORMAT, force=force, inputs=[table])
+            kinds = parse_kinds(kind)
+            check_output(model, ours=FORMAT, force=force, inputs=[table])
             path = stack.enter_context(staged(model, replace=force))
             frame = _labelled(read_table(table))
             _check_table(frame, kinds, row_key)
@@ -250,9 +214,9 @@ def impute(
         with errors(before_work=True):
             from pyro_gnr.data.files import read_table, staged
 
-            kinds = _kinds(kind)
+            kinds = parse_kinds(kind)
             inputs = [table] if model is None else [table, model]
-            _check_output(output, ours=IMPUTATIONS, force=force, inputs=inputs)
+            check_output(output, ours=IMPUTATIONS, force=force, inputs=inputs)
             path = stack.enter_context(staged(output, replace=force))
             if model is None:
                 imputer = _new_imputer(kinds, seed, mechanism, max_steps, quiet, row_key=row_key)
@@ -273,6 +237,9 @@ def impute(
         summarise(imputation, output=output, seconds=time.perf_counter() - start)
 
 
+app.command()(ampute)
+
+
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Directory to make.")],
@@ -289,9 +256,9 @@ def demo(
             from pyro_gnr.data.datasets import load_nhanes
             from pyro_gnr.data.files import staged, write_table
 
-            if _is_file(output) or output.suffix.lower() in FOREIGN:
+            if is_file(output) or output.suffix.lower() in FOREIGN:
                 raise ValueError(f"{str(output)!r}: the demo makes a directory; name one")
-            _check_output(output, ours=IMPUTATIONS, force=force, inputs=[])
+            check_output(output, ours=IMPUTATIONS, force=force, inputs=[])
             path = stack.enter_context(staged(output, replace=force))
             imputer = _new_imputer({}, seed, None, max_steps, quiet)
         from pyro_gnr.criticism.plots import plot_imputations
@@ -311,19 +278,6 @@ def demo(
 
 
 # -- what goes in ---------------------------------------------------------------------------------
-
-
-def _kinds(pairs: Sequence[str] | None) -> dict[str, str]:
-    """Parse COLUMN=KIND; a column's name may hold "=" itself."""
-    kinds: dict[str, str] = {}
-    for pair in pairs or ():
-        name, _, kind = pair.rpartition("=")
-        if not name or not kind:
-            raise ValueError(f"--kind {pair!r}: expected COLUMN=KIND, such as --kind id=ignore")
-        if name in kinds:
-            raise ValueError(f"--kind names column {name!r} twice")
-        kinds[name] = kind
-    return kinds
 
 
 def _learn(frame: pd.DataFrame, kinds: Mapping[str, str]) -> tuple[dict[str, Column], list[str]]:
@@ -429,50 +383,6 @@ def _load_imputer(model: Path, quiet: bool) -> GNRImputer:
 # -- what comes out -------------------------------------------------------------------------------
 
 
-def _is_file(output: Path) -> bool:
-    from pyro_gnr.data.files import FORMATS
-
-    return output.suffix.lower() in FORMATS
-
-
-def _check_output(output: Path, *, ours: str, force: bool, inputs: Sequence[Path]) -> None:
-    """Refuse, before any work, an output that cannot be or that would destroy something else."""
-    suffix, single = output.suffix.lower(), ours == IMPUTATIONS
-    if suffix in FOREIGN or (not single and _is_file(output)):
-        made = "a .csv or .parquet file, or a directory" if single else "a directory"
-        raise ValueError(f"{str(output)!r}: got the ending {suffix}, expected {made}; name that")
-    for path in inputs:
-        if path.resolve() == output.resolve() or output.resolve() in path.resolve().parents:
-            raise ValueError(
-                f"{str(output)!r} is, or holds, the input {str(path)!r}; name another"
-            )
-    if not force or not os.path.lexists(output):
-        return
-    directory = not _is_file(output)
-    if directory != output.is_dir():
-        was, wanted = ("file", "directory") if directory else ("directory", "file")
-        raise ValueError(f"{str(output)!r} is a {was} and would become a {wanted}; name another")
-    foreign = _foreign_files(output, ours) if directory else []
-    if foreign:
-        raise ValueError(
-            f"{str(output)!r} holds files that pyro-gnr did not write ({', '.join(foreign[:3])}"
-            f"{', ...' if len(foreign) > 3 else ''}): not replaced; name another"
-        )
-
-
-def _foreign_files(directory: Path, ours: str) -> list[str]:
-    """Files that the directory's manifest does not name; without a manifest, all of them."""
-    from pyro_gnr.imputation.storage import MANIFEST
-
-    found = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if not p.is_dir()}
-    try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        known = {MANIFEST, *manifest["files"]} if manifest["format"] == ours else set()
-    except (OSError, ValueError, KeyError, TypeError):
-        known = set()
-    return sorted(found - known)
-
-
 def _write(
     imputation: MultipleImputation,
     path: Path,
@@ -484,7 +394,7 @@ def _write(
     from pyro_gnr.data.files import digest, write_table
     from pyro_gnr.imputation.storage import MANIFEST
 
-    if _is_file(path):
+    if is_file(path):
         write_table(imputation.to_long(), path)
         return
     path.mkdir(exist_ok=True)

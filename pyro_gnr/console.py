@@ -216,7 +216,7 @@ def rich_table(title: str, names: Iterable[str], rows: Iterable[Sequence[object]
 
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        right = name in ("missing", "share", "rows", "cells", "observed", "imputed")
+        right = name in ("missing", "share", "rows", "cells", "observed", "imputed", "expected")
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))

@@ -1,7 +1,7 @@
 """Read the columns of pandas, polars and numpy tables.
 
-This file and `completion` alone know how each library stores a column. Everything else sees a
-`Reading`: numbers, or codes of levels, and which cells are observed.
+This file, `completion` and `removal` alone know how each library stores a column. Everything
+else sees a `Reading`: numbers, or codes of levels, and which cells are observed.
 """
 
 from __future__ import annotations

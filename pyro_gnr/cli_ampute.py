@@ -1,0 +1,229 @@
+"""The command ``pyro-gnr ampute``: holes in a complete table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pyro_gnr.console import counted, errors, rich_table, show
+from pyro_gnr.options import (
+    ForceOption,
+    KindOption,
+    QuietOption,
+    TableArgument,
+    check_file,
+    parse_kinds,
+    split_pair,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pyro_gnr.data.amputation import Amputation, Amputer
+
+__all__ = ["ampute"]
+
+OutputOption = Annotated[
+    Path, typer.Option(metavar="OUT", help="A .csv or .parquet file: the table with holes.")
+]
+HolesOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Why cells go missing: mcar (completely at random), mar (depends on other columns, "
+        "which stay complete), self_masking (on the own value), hard_self_masking (the highest "
+        "values), above_mean (the UCI protocol of not-MIWAE), shared_latent (on what the columns "
+        "share), no_self_censoring (on all other values), general_mnar (the protocol of IM-IWAE).",
+    ),
+]
+RateOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="RATE",
+        help="Expected share of missing cells in each column that loses cells; 0.3 if not given, "
+        "but above_mean and general_mnar then have what they give.",
+    ),
+]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column", metavar="COLUMN", help="A column that loses cells. Repeatable; all if none."
+    ),
+]
+DirectionOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="END", help="Which end goes missing, or drives the holes: high, low or random."
+    ),
+]
+SlopeOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="C", help="Log-odds for one standard deviation of what drives the holes."
+    ),
+]
+LinkOption = Annotated[
+    str | None, typer.Option(metavar="LINK", help="For self_masking: logit or probit.")
+]
+LevelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--level",
+        metavar="COLUMN=LEVEL",
+        help="For self_masking: a level that is more likely to go missing. Repeatable.",
+    ),
+]
+OffsetOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SD", help="For above_mean: threshold minus mean, in standard deviations."
+    ),
+]
+PredictorOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--predictor",
+        metavar="COLUMN",
+        help="For mar: a column that the holes depend on. Repeatable.",
+    ),
+]
+LatentsOption = Annotated[
+    int | None, typer.Option(metavar="L", help="For shared_latent: number of components.")
+]
+NoiseOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SD",
+        help="For shared_latent and no_self_censoring: weight of what no column tells.",
+    ),
+]
+PositivityOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P", help="For shared_latent: least chance of a cell to go missing, and to stay."
+    ),
+]
+DropOption = Annotated[
+    bool, typer.Option("--drop-empty-rows", help="Leave out rows that lose all their cells.")
+]
+MaskOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MASK", help="A .csv or .parquet file: 1 where a cell is observed, 0 where not."
+    ),
+]
+SeedOption = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, metavar="N", help="The same seed, the same holes.")
+]
+
+
+def ampute(
+    table: TableArgument,
+    output: OutputOption,
+    mechanism: HolesOption = "mcar",
+    rate: RateOption = None,
+    column: ColumnOption = None,
+    direction: DirectionOption = None,
+    slope: SlopeOption = None,
+    link: LinkOption = None,
+    level: LevelOption = None,
+    offset: OffsetOption = None,
+    predictor: PredictorOption = None,
+    latents: LatentsOption = None,
+    noise: NoiseOption = None,
+    positivity: PositivityOption = None,
+    kind: KindOption = None,
+    drop_empty_rows: DropOption = False,
+    mask: MaskOption = None,
+    seed: SeedOption = 0,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make holes in a complete table, for tests and simulation studies."""
+    with errors(), ExitStack() as stack:
+        with errors(before_work=True):
+            from pyro_gnr import ampute as make_holes
+            from pyro_gnr.data.files import read_table, staged, write_table
+
+            numbers = {"slope": slope, "offset": offset, "latents": latents, "noise": noise}
+            words = {"direction": direction, "link": link, "positivity": positivity}
+            lists = {"levels": _levels(level), "predictors": predictor}
+            amputer = _amputer(mechanism, {**words, **numbers, **lists})
+            _check_files(table, output, mask, force=force)
+            places = [stack.enter_context(staged(o, replace=force)) for o in (output, mask) if o]
+            made = make_holes(
+                read_table(table),
+                amputer,
+                rate=rate,
+                columns=column,
+                kinds=parse_kinds(kind),
+                drop_empty_rows=drop_empty_rows,
+                random_state=seed,
+            )
+        for frame, path in zip((made.table, _mask(made)), places, strict=False):
+            write_table(frame, path)
+    if not quiet:
+        _summarise(made, output)
+
+
+def _levels(pairs: Sequence[str] | None) -> dict[str, list[str]] | None:
+    """Parse COLUMN=LEVEL."""
+    words = {"option": "--level", "expected": "COLUMN=LEVEL", "example": "arm=placebo"}
+    levels: dict[str, list[str]] = {}
+    for pair in pairs or ():
+        name, level = split_pair(pair, **words)
+        levels.setdefault(name, []).append(level)
+    return levels or None
+
+
+def _amputer(name: str, options: Mapping[str, object]) -> Amputer:
+    """Make a mechanism with the options that were given; refuse those it does not have."""
+    import inspect
+
+    from pyro_gnr.data.amputation import MECHANISMS
+
+    if name not in MECHANISMS:
+        raise ValueError(f"--mechanism {name!r}: expected one of {', '.join(MECHANISMS)}")
+    given = {option: value for option, value in options.items() if value is not None}
+    own = inspect.signature(MECHANISMS[name]).parameters
+    flags = {"levels": "level", "predictors": "predictor"}
+    foreign = [f"--{flags.get(option, option)}" for option in given if option not in own]
+    if foreign:
+        raise ValueError(f"{' and '.join(foreign)} cannot be given with --mechanism {name}")
+    return MECHANISMS[name](**given)
+
+
+def _check_files(table: Path, output: Path, mask: Path | None, *, force: bool) -> None:
+    check_file(output, force=force, inputs=[table])
+    if mask is not None:
+        check_file(mask, force=force, inputs=[table])
+        if mask.resolve() == output.resolve():
+            raise ValueError(f"--mask and --output both name {str(mask)!r}; name two files")
+
+
+def _mask(made: Amputation) -> pd.DataFrame:
+    """1 where a cell is observed, 0 where it is not, with the table's names and index."""
+    import pandas as pd
+
+    observed = made.observed.astype("int8")
+    return pd.DataFrame(observed, columns=made.table.columns, index=made.table.index)
+
+
+def _summarise(made: Amputation, output: Path) -> None:
+    """Print how many cells went missing, and how many were expected to."""
+    missing, expected = ~made.observed, made.probabilities.mean(axis=0)
+    cells = int(missing.sum())
+    typer.echo(
+        f"{output}: {counted(len(missing), 'row')}, {counted(cells, 'missing cell')}, "
+        f"{counted(len(made.empty_rows), 'row')} with nothing observed"
+    )
+    rows = [
+        (name, f"{int(holes.sum()):,}", f"{holes.mean():.1%}", f"{rate:.1%}")
+        for name, holes, rate in zip(made.table.columns, missing.T, expected, strict=True)
+        if holes.any() or rate > 0.0
+    ]
+    show(rich_table("holes", ["column", "missing", "share", "expected"], rows))

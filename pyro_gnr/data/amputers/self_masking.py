@@ -1,0 +1,243 @@
+"""Holes that depend on the value that would have stood there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyro_gnr.data.amputers.base import Amputer, Direction, Holes
+from pyro_gnr.data.amputers.checks import (
+    check_direction,
+    check_slope,
+    check_varying,
+    rate_or_default,
+    too_few_columns,
+)
+from pyro_gnr.data.amputers.scores import signed
+from pyro_gnr.data.complete import CompleteTable
+from pyro_gnr.data.frames import Scalar
+from pyro_gnr.data.rates import Link, check_link, hard_probabilities, soft_probabilities
+
+__all__ = ["AboveMean", "HardSelfMasking", "SelfMasking"]
+
+
+@dataclass(frozen=True)
+class SelfMasking(Amputer):
+    r"""Soft self-masking (MNAR): a cell's chance to go missing depends on its own value.
+
+    F^-1(p_nj) = b_j + slope * s_nj, with s_nj = x~_nj ("high") or -x~_nj ("low"), and F logistic
+    or the standard normal cdf; b_j is solved for the rate. In a column of levels s_nj is 1 at the
+    chosen levels and 0 at the others.
+
+    *Right model*: `SelfMasking` with this link and direction. `Conjunction` corrects only what the
+    columns share, and cannot show that it fails.
+
+    Attributes:
+        direction: whether "high" or "low" values go missing, or a "random" end of each column. Of
+            two levels the second is the high one.
+        slope: log-odds ("logit") or probits for one standard deviation, or for being at a chosen
+            level; positive.
+        link: "logit" or "probit".
+        levels: by column, the levels that are more likely to go missing; a column of numbers may
+            be named, too, its values are levels then. Where not given, of more than two levels a
+            random half.
+
+    Source: Ipsen, Mattei & Frellsen, ICLR 2021 (arXiv 2006.12871): the form of their mask
+    network "self-masking"; here the rate is solved for.
+
+    Example:
+        >>> from pyro_gnr.data.amputation import SelfMasking, ampute
+        >>> X = np.random.default_rng(0).normal(size=(1000, 2))
+        >>> holes = ampute(X, SelfMasking(direction="low", slope=3.0), random_state=0)
+        >>> bool(X[~holes.observed].mean() < 0.0 < X[holes.observed].mean())
+        True
+    """
+
+    direction: Direction = "high"
+    slope: float = 2.0
+    link: Link = "logit"
+    levels: Mapping[str, Sequence[Scalar]] | None = None
+
+    def __post_init__(self) -> None:
+        check_direction(self.direction)
+        check_slope(self.slope)
+        check_link(self.link)
+
+    def holes(
+        self,
+        table: CompleteTable,
+        columns: tuple[int, ...] | None,
+        *,
+        rate: float | None,
+        rng: np.random.Generator,
+    ) -> Holes:
+        """Let the chance follow the cell's own value."""
+        columns = table.columns if columns is None else columns
+        scores = _own_scores(table, columns, self.levels, direction=self.direction, rng=rng)
+        probabilities = soft_probabilities(
+            self.slope * scores, rate_or_default(rate), link=self.link
+        )
+        return Holes(columns, probabilities, rng.random(probabilities.shape))
+
+
+@dataclass(frozen=True)
+class HardSelfMasking(Amputer):
+    r"""Hard self-masking (MNAR): the highest (lowest) values of a column go missing.
+
+    p_nj = 1 above a threshold t_j and 0 below it; t_j is solved for the rate, and cells exactly at
+    t_j share what is left of it. The limit of `SelfMasking` for an infinite slope. No value above
+    t_j is ever observed: what is missing is extrapolated.
+
+    *Right model*: `SelfMasking` with a known direction.
+
+    Attributes:
+        direction: whether "high" or "low" values go missing, or a "random" end of each column. Of
+            two levels the second is the high one.
+        levels: by column, the levels that go missing first, as in `SelfMasking`.
+
+    Example:
+        >>> from pyro_gnr.data.amputation import HardSelfMasking, ampute
+        >>> X = np.arange(10.0).reshape(5, 2)
+        >>> ampute(X, HardSelfMasking(), rate=0.4).table[:, 0]
+        array([ 0.,  2.,  4., nan, nan])
+    """
+
+    direction: Direction = "high"
+    levels: Mapping[str, Sequence[Scalar]] | None = None
+
+    def __post_init__(self) -> None:
+        check_direction(self.direction)
+
+    def holes(
+        self,
+        table: CompleteTable,
+        columns: tuple[int, ...] | None,
+        *,
+        rate: float | None,
+        rng: np.random.Generator,
+    ) -> Holes:
+        """Take the cells with the highest values."""
+        columns = table.columns if columns is None else columns
+        scores = _own_scores(table, columns, self.levels, direction=self.direction, rng=rng)
+        probabilities = hard_probabilities(scores, rate_or_default(rate))
+        return Holes(columns, probabilities, rng.random(probabilities.shape))
+
+
+@dataclass(frozen=True)
+class AboveMean(Amputer):
+    r"""The UCI protocol of not-MIWAE (MNAR): values above the column's mean go missing.
+
+    m_nj = 0 exactly where x_nj > mean_j + offset * sd_j (divisor N). Deterministic; no rate is
+    solved for. By default the first int(D / 2) columns lose cells.
+
+    *Right model*: `SelfMasking` with direction "high".
+
+    Attributes:
+        offset: of the threshold from the mean, in standard deviations.
+
+    Source: Ipsen, Mattei & Frellsen, ICLR 2021 (arXiv 2006.12871), UCI experiments and appendix E
+    (nbip/notMIWAE, task01.py).
+
+    Example:
+        >>> from pyro_gnr.data.amputation import AboveMean, ampute
+        >>> ampute(np.arange(8.0).reshape(4, 2), AboveMean()).table
+        array([[ 0.,  1.],
+               [ 2.,  3.],
+               [nan,  5.],
+               [nan,  7.]])
+    """
+
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.offset):
+            raise ValueError(f"got offset {self.offset!r}, expected a finite number.")
+
+    def holes(
+        self,
+        table: CompleteTable,
+        columns: tuple[int, ...] | None,
+        *,
+        rate: float | None,
+        rng: np.random.Generator,
+    ) -> Holes:
+        """Take every value above the threshold."""
+        if rate is not None:
+            raise ValueError(
+                f"got rate {rate!r}, but above_mean has none to solve for, offset decides: leave "
+                "the rate out, or use hard_self_masking."
+            )
+        if columns is None:
+            columns = table.columns[: len(table.columns) // 2]
+        if not columns:
+            raise too_few_columns(table, "two, of which the first loses cells")
+        numbers = np.column_stack([table.numbers(j) for j in columns])
+        check_varying(table, columns)
+        above = numbers > numbers.mean(axis=0) + self.offset * numbers.std(axis=0)
+        return Holes(columns, above.astype(np.float64), np.zeros(above.shape))
+
+
+def _own_scores(
+    table: CompleteTable,
+    columns: Sequence[int],
+    levels: Mapping[str, Sequence[Scalar]] | None,
+    *,
+    direction: Direction,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Scores of the cells' own values, (N, T): standardised numbers, or 1 at chosen levels."""
+    given = {str(name): list(chosen) for name, chosen in (levels or {}).items()}
+    elsewhere = sorted(set(given) - {table.names[j] for j in columns})
+    if elsewhere:
+        raise ValueError(
+            f"got levels for {elsewhere}, which are not among the columns that lose cells."
+        )
+    check_varying(table, columns)
+    scores = []
+    for j in columns:
+        own = np.random.default_rng(rng.integers(2**63))
+        name = table.names[j]
+        if name in given:
+            scores.append(_at_levels(table, j, given[name]))
+        elif table.has_levels(j):
+            chosen = _choose_levels(table.levels(j)[1], direction, own)
+            scores.append(_at_levels(table, j, chosen))
+        else:
+            sign = signed(own.choice([-1.0, 1.0], size=1), direction)
+            scores.append(sign * table.features(j)[:, 0])
+    return np.column_stack(scores)
+
+
+def _at_levels(table: CompleteTable, j: int, chosen: Sequence[Scalar]) -> NDArray[np.float64]:
+    """1 where the cell is at one of the levels (numbers may be given as text), else 0."""
+    codes, levels = table.levels(j)
+    found = {level for given in chosen for level in _matches(given, levels, table.names[j])}
+    hit = np.array([level in found for level in levels])
+    if hit.all() or not hit.any():
+        raise ValueError(
+            f"column {table.names[j]!r}: got {'all' if hit.all() else 'none'} of its levels, "
+            "expected some of them: the others must be less likely to go missing."
+        )
+    return hit[codes].astype(np.float64)
+
+
+def _matches(given: Scalar, levels: tuple[Scalar, ...], name: str) -> list[Scalar]:
+    """Find a level as it is, or else by its text."""
+    found = [given] if given in levels else [v for v in levels if str(v) == str(given)]
+    if not found:
+        few = ", ".join(map(repr, levels[:10])) + (", ..." if len(levels) > 10 else "")
+        raise ValueError(f"column {name!r} has no level {given!r}, expected some of: {few}.")
+    return found
+
+
+def _choose_levels(
+    levels: tuple[Scalar, ...], direction: Direction, rng: np.random.Generator
+) -> list[Scalar]:
+    """The second (first) of two levels; a random half of more."""
+    if len(levels) > 2:
+        return [levels[i] for i in rng.choice(len(levels), size=len(levels) // 2, replace=False)]
+    sign = signed(rng.choice([-1.0, 1.0], size=1), direction)[0]
+    return [levels[1] if sign > 0.0 else levels[0]]

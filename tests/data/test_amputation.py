@@ -1,0 +1,196 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pandas.testing import assert_series_equal
+from polars.testing import assert_series_equal as assert_polars_equal
+from scipy import special
+
+import pyro_gnr
+from pyro_gnr.data.amputation import MCAR, MECHANISMS, SelfMasking, ampute
+
+NUMBERS = ["float64", "float32", "Float64", "int64", "Int64", "int16", "uint8", "int64[pyarrow]"]
+LEVELS = ["str", "object", "string", "category", "boolean", "bool", "string[pyarrow]"]
+AFTER = {"int64": "Int64", "int16": "Int16", "uint8": "UInt8", "bool": "boolean"}
+DRAWN = sorted(set(MECHANISMS) - {"above_mean"})
+
+
+@st.composite
+def wild_columns(draw, n: int):
+    """Columns of mixed dtypes and wild values, each with at least two of them."""
+    columns = []
+    for dtype in draw(st.lists(st.sampled_from(NUMBERS + LEVELS), min_size=2, max_size=5)):
+        if dtype in NUMBERS and "float" in dtype.lower():
+            elements = st.floats(-(2.0**90), 2.0**90, allow_subnormal=False, width=32)
+        elif dtype in NUMBERS:
+            elements = st.integers(0, 255 if dtype == "uint8" else 30_000)
+        elif "bool" in dtype:
+            elements = st.booleans()
+        else:
+            elements = st.sampled_from(["a", "b", "", "é", "NA", "[red]"])
+        values = draw(st.lists(elements, min_size=n, max_size=n).filter(lambda v: len(set(v)) > 1))
+        columns.append((dtype, values))
+    return columns
+
+
+@st.composite
+def wild_frames(draw):
+    n = draw(st.integers(3, 12))
+    columns = draw(wild_columns(n))
+    labels = draw(st.permutations([f"c{i}" if i else 0 for i in range(len(columns))]))
+    frame = pd.concat([pd.Series(v, dtype=t) for t, v in columns], axis=1).set_axis(labels, axis=1)
+    unique = st.lists(st.integers(), min_size=n, max_size=n, unique=True)
+    repeated = st.lists(st.sampled_from("ab"), min_size=n, max_size=n)
+    return frame.set_axis(pd.Index(draw(st.one_of(unique, repeated)), name="row"))
+
+
+@given(wild_frames(), st.sampled_from(DRAWN), st.floats(0.1, 0.9), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=150)
+def test_wild_frames_come_back_but_for_the_holes(frame, name, rate, seed):
+    before = frame.copy(deep=True)
+    holes = ampute(frame, name, rate=rate, random_state=seed)
+    pd.testing.assert_frame_equal(frame, before)
+    assert holes.table.index.equals(frame.index) and holes.table.index.name == "row"
+    assert holes.table.columns.equals(frame.columns)
+    assert (holes.table.notna().to_numpy() == holes.observed).all()
+    lose = holes.probabilities.any(axis=0)
+    np.testing.assert_allclose(holes.probabilities[:, lose].mean(axis=0), rate, atol=1e-6)
+    for j, column in enumerate(frame):
+        dtype = str(frame[column].dtype)
+        expected = frame[column].astype(AFTER.get(dtype, dtype) if lose[j] else dtype)
+        kept = holes.observed[:, j]
+        assert_series_equal(holes.table[column][kept], expected[kept], check_exact=True)
+
+
+@given(
+    hnp.arrays(
+        np.float64, st.tuples(st.integers(3, 9), st.integers(2, 4)), elements=st.floats(-1e9, 1e9)
+    ),
+    st.sampled_from(DRAWN),
+)
+@settings(deadline=None, max_examples=60)
+def test_wild_arrays(X, name):
+    X[0] = X.max(axis=0) + np.maximum(1.0, np.abs(X.max(axis=0)))  # no column is constant
+    holes = ampute(X, name, random_state=0)
+    assert np.array_equal(np.isnan(holes.table), ~holes.observed)
+    assert np.array_equal(holes.table[holes.observed], X[holes.observed])
+    assert np.isfinite(holes.probabilities).all()
+
+
+def test_polars_keeps_dtypes():
+    X = pl.DataFrame(
+        {
+            "n": [1, 2, 3, 4],
+            "e": pl.Series(["b", "a", "b", "a"], dtype=pl.Enum(["b", "a", "c"])),
+            "d": pl.Series([0, 1, 2, 3], dtype=pl.Date),
+        }
+    )
+    holes = ampute(X, rate=0.5, random_state=0)
+    assert holes.table.schema == X.schema
+    for j, name in enumerate(X.columns):
+        kept = pl.Series(holes.observed[:, j])
+        assert_polars_equal(holes.table[name].filter(kept), X[name].filter(kept))
+        assert holes.table[name].null_count() == (~holes.observed[:, j]).sum()
+
+
+def test_the_probabilities_are_the_mechanisms():
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    holes = ampute(X, SelfMasking(slope=3.0), rate=0.35, columns=["x1"], random_state=0)
+    assert not holes.probabilities[:, [0, 2]].any()
+    logits = special.logit(holes.probabilities[:, 1])
+    slope, _ = np.polyfit((X[:, 1] - X[:, 1].mean()) / X[:, 1].std(), logits, 1)
+    assert slope == pytest.approx(3.0)
+
+
+def test_data_and_holes_of_one_seed_share_no_random_numbers():
+    """default_rng(0) made these values; holes of seed 0 must not know them."""
+    n = 4000
+    X = np.random.default_rng(0).random((n, 2))
+    missing = ~ampute(X, rate=0.5, random_state=0).observed
+    assert abs(np.corrcoef(X[:, 0], missing[:, 0])[0, 1]) < 4 / np.sqrt(n)
+
+
+def test_a_generator_is_used_and_advanced():
+    X = np.zeros((50, 2))
+    rng = np.random.default_rng(3)
+    first, second = ampute(X, random_state=rng).observed, ampute(X, random_state=rng).observed
+    assert not np.array_equal(first, second)
+    again = np.random.default_rng(3)
+    assert np.array_equal(ampute(X, random_state=again).observed, first)
+
+
+def test_without_a_seed_every_call_differs():
+    X = np.zeros((200, 2))
+    assert not np.array_equal(ampute(X).observed, ampute(X).observed)
+
+
+def test_a_mechanism_by_name_class_or_object():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    masks = [
+        ampute(X, mechanism, random_state=0).observed
+        for mechanism in ("self_masking", SelfMasking, SelfMasking())
+    ]
+    assert np.array_equal(masks[0], masks[1]) and np.array_equal(masks[0], masks[2])
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "error", "text"),
+    [
+        ("magic", ValueError, r"got mechanism 'magic', expected one of \['mcar', 'mar',"),
+        (3, TypeError, "got mechanism 3, expected a name"),
+        (dict, TypeError, "expected a name"),
+    ],
+)
+def test_what_is_no_mechanism(mechanism, error, text):
+    with pytest.raises(error, match=text):
+        ampute(np.zeros((3, 2)), mechanism)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"rate": 0.0}, "rate 0.0"),
+        ({"rate": 1.0}, "rate 1.0"),
+        ({"columns": ["y"]}, r"unknown columns \['y'\]"),
+        ({"columns": []}, "one or more"),
+        ({"kinds": {"y": "ignore"}}, "unknown columns"),
+        ({"kinds": {"x0": "wavy"}}, "wavy"),
+        ({"random_state": -1}, "non-negative"),
+    ],
+)
+def test_arguments(options, text):
+    with pytest.raises(ValueError, match=text):
+        ampute(np.zeros((3, 2)), **options)
+
+
+def test_ignored_columns_keep_their_own_holes_and_lose_no_cells():
+    X = pd.DataFrame({"note": ["a", None, "c"], "x": [1.0, 2.0, 3.0]})
+    holes = ampute(X, rate=0.9, kinds={"note": "ignore"}, random_state=0)
+    assert holes.observed[:, 0].tolist() == [True, False, True]
+    assert not holes.probabilities[:, 0].any()
+    with pytest.raises(ValueError, match=r"missing cells in the columns 'note' \(1\)"):
+        ampute(X, kinds={"note": "ignore"}, columns=["note"])
+    full = X.fillna("b")
+    named = ampute(full, rate=0.9, kinds={"note": "ignore"}, columns=["note"], random_state=0)
+    assert not named.observed[:, 0].all() and named.observed[:, 1].all()
+
+
+@pytest.mark.parametrize("make", [np.asarray, pd.DataFrame, lambda X: pl.DataFrame(X)])
+def test_dropped_rows_can_be_found_again(make):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    kept = ampute(make(X), MCAR(), rate=0.6, random_state=0)
+    dropped = ampute(make(X), MCAR(), rate=0.6, drop_empty_rows=True, random_state=0)
+    assert len(kept.table) == 60 and kept.rows.tolist() == list(range(60))
+    assert len(dropped.table) == len(dropped.rows) == 60 - len(kept.empty_rows) < 60
+    values = np.asarray(dropped.table, dtype=float)
+    assert np.array_equal(values[dropped.observed], X[dropped.rows][dropped.observed])
+    if isinstance(dropped.table, pd.DataFrame):
+        assert dropped.table.index.tolist() == dropped.rows.tolist()
+
+
+def test_it_is_a_public_name():
+    assert pyro_gnr.ampute is ampute
+    assert "ampute" in pyro_gnr.__all__ and "ampute" in dir(pyro_gnr)
