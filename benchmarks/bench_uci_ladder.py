@@ -66,9 +66,7 @@ METHODS: dict[str, Run] = {
     "Selection": gnr("selection"),
     "Conjunction": gnr("conjunction"),
     "Ignorable": gnr("ignorable"),
-    "SelfMasking, high, over Conjunction": gnr(
-        SelfMasking(direction="high", threshold="latent")
-    ),
+    "SelfMasking, high, over Conjunction": gnr(SelfMasking(direction="high", threshold="latent")),
     "NoSelfCensoring": gnr("no_self_censoring"),
 }
 DETERMINISTIC = ("mean", "MICE", "impute the threshold", "oracle constant")
