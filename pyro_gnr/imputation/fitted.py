@@ -19,7 +19,7 @@ from pyro_gnr.inference.randomness import keyed_uniforms
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Guide
 from pyro_gnr.model.likelihoods import Columnwise
-from pyro_gnr.model.transport import transport
+from pyro_gnr.model.transport import restrict, transport
 
 __all__ = ["Draws", "FittedModel", "Intervals"]
 
@@ -28,7 +28,7 @@ BATCH_NUMBERS = 2**23
 
 
 class Draws(NamedTuple):
-    """Imputations of a table's missing cells.
+    """Imputations of a table's missing cells, interval cells among them.
 
     Attributes:
         values: (M, n_missing) encoded values, cells in the order of `Table.missing`.
@@ -89,8 +89,9 @@ class FittedModel:
     def point(self, table: Table) -> NDArray[np.float64]:
         """Give the posterior mean (mode of level columns) of each missing cell, encoded."""
         found = np.zeros(table.values.shape)
+        x = self.tensors(table)[0]
         for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            found[rows] = _mixture(posterior).point().cpu().numpy()
+            found[rows] = _mixture(posterior, x[rows]).point().cpu().numpy()
         return found[table.missing]
 
     def draw(self, table: Table, m: int) -> Draws:
@@ -100,21 +101,22 @@ class FittedModel:
         ess, k = np.full(n_rows, np.nan), np.full(n_rows, np.nan)
         # Missing cells are sorted by row, so a batch of rows is a run of cells.
         starts = np.searchsorted(table.missing[0], np.arange(n_rows + 1))
+        data = self.tensors(table)[0]
         for rows, keys, posterior in self._posteriors(table, _incomplete(table)):
             ess[rows] = posterior.ess.cpu().numpy()
             k[rows] = posterior.pareto_k.cpu().numpy()
-            x = self._draw_rows(posterior, keys, m).cpu().numpy()
+            x = self._draw_rows(posterior, keys, m, data[rows]).cpu().numpy()
             cells = slice(starts[rows[0]], starts[rows[-1] + 1])
             where = np.searchsorted(rows, table.missing[0][cells])
             values[:, cells] = x[:, where, table.missing[1][cells]]
         return Draws(values, ess, k)
 
-    def _draw_rows(self, posterior: Posterior, keys: Tensor, m: int) -> Tensor:
+    def _draw_rows(self, posterior: Posterior, keys: Tensor, m: int, data: Tensor) -> Tensor:
         chosen = resample(posterior.log_weights, m, keys=keys, seed=self.seed)
         u = posterior.latents["u"]
         picked = u.gather(0, chosen.unsqueeze(-1).expand(-1, -1, u.shape[-1]))
         with torch.no_grad():
-            columns = self.model.x_given_u(picked)
+            columns = restrict(self.model.x_given_u(picked), data)
         uniforms = keyed_uniforms(
             keys, tuple(columns.batch_shape), seed=self.seed, site="x_missing", row_dim=1
         )
@@ -126,8 +128,9 @@ class FittedModel:
         most = max((len(c.levels or ()) for c in self.schema.modelled), default=0)
         quantiles = np.full((len(probabilities), n_rows, n_columns), np.nan)
         levels = np.full((n_rows, n_columns, most), np.nan)
+        x = self.tensors(table)[0]
         for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            mixture = _mixture(posterior)
+            mixture = _mixture(posterior, x[rows])
             quantiles[:, rows] = mixture.quantiles(probabilities).cpu().numpy()
             levels[rows] = mixture.level_probabilities(most).cpu().numpy()
         return Intervals(quantiles[:, *table.missing], levels[table.missing])
@@ -166,10 +169,12 @@ class FittedModel:
 
 
 def _incomplete(table: Table) -> NDArray[np.intp]:
-    return np.flatnonzero(~table.observed.all(1))
+    return np.flatnonzero(table.incomplete.any(1))
 
 
-def _mixture(posterior: Posterior) -> Mixture:
+def _mixture(posterior: Posterior, x: Tensor) -> Mixture:
+    """The cells' mixture; x (N, D) says which are known to lie in an interval."""
     columns = posterior.conditionals["x"]
     assert isinstance(columns, Columnwise)  # what GNR's x site is made of
-    return Mixture(posterior.weights, columns)
+    # The weights know the intervals already: these are visible, and in the likelihood.
+    return Mixture(posterior.weights, columns.restricted(x))
