@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,17 @@ from numpy.typing import NDArray
 
 from pyro_gnr.data.frames import Reading, Scalar
 
-__all__ = ["ACCEPTED", "CODE_BASE", "Cells", "Interval", "is_censored", "normal_fit", "read_cells"]
+__all__ = [
+    "ACCEPTED",
+    "CODE_BASE",
+    "Cells",
+    "Interval",
+    "by_value",
+    "is_censored",
+    "normal_fit",
+    "parse",
+    "read_cells",
+]
 
 Interval = tuple[float, float]
 
@@ -133,6 +144,22 @@ def read_cells(reading: Reading) -> Cells:
     places = [position.get(cell, -1) for cell in cells]
     # The last entry is that of missing cells, whose code is -1.
     return Cells(np.array([*known, math.nan])[codes], np.array([*places, -1])[codes], intervals)
+
+
+def by_value(reading: Reading) -> Reading:
+    """Give a text column's labels as numbers and limits, so that "0.70" and 0.7 are one.
+
+    Example:
+        >>> import pandas as pd
+        >>> from pyro_gnr.data.frames import read
+        >>> by_value(read(pd.Series(["0.70", "< 0.5"]), "crp")).labels
+        (0.7, '-inf to 0.5')
+    """
+    labels = []
+    for label in reading.labels:
+        lower, upper = _parsed(label) or (math.nan, math.nan)
+        labels.append(lower if lower == upper else f"{lower} to {upper}")
+    return replace(reading, labels=tuple(labels))
 
 
 def normal_fit(cells: Cells) -> tuple[float, float]:

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyro_gnr.data import checks, completion, frames, keys
-from pyro_gnr.data.censoring import CODE_BASE, read_cells
+from pyro_gnr.data.censoring import CODE_BASE, by_value, read_cells
 from pyro_gnr.data.columns import (
     CENSORED_KINDS,
     Column,
@@ -134,7 +134,11 @@ class Schema:
             schema=self,
             values=np.column_stack([encode_column(c, reading) for c, reading in pairs]),
             states=np.where(observed, Cell.OBSERVED, Cell.MISSING).astype(np.int8),
-            keys=keys.table_keys(frame, [r for _, r in pairs], row_key=row_key),
+            keys=keys.table_keys(
+                frame,
+                [by_value(r) if c.kind in CENSORED_KINDS else r for c, r in pairs],
+                row_key=row_key,
+            ),
         )
 
     def to_dict(self) -> dict[str, Any]:

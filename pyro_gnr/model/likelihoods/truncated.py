@@ -26,15 +26,15 @@ class Truncated(LocationScale):
     that is mostly near 0 has its mu below 0.
 
     Args:
-        lower: lower bound, or None.
-        upper: upper bound, above `lower`, or None; not both None.
+        lower: lower bound, or None for none; one of the two is needed.
+        upper: upper bound, above `lower`, or None for none.
         floor: smallest scale s in observed standard deviations, in (0, 1).
         ceiling: largest scale; a truncated normal is narrower than its s.
         heteroscedastic: whether s_j depends on u, or is one number a column.
 
     Raises:
-        ValueError: no bound came, a bound is not finite, they are out of order, or `floor` or
-            `ceiling` is out of range; later, if a table holds values outside the bounds.
+        ValueError: a bound is not finite, they are out of order, or `floor` or `ceiling` is out
+            of range; later, if there is no bound, or a table holds values outside the bounds.
 
     Example:
         >>> from functools import partial
@@ -60,11 +60,6 @@ class Truncated(LocationScale):
         heteroscedastic: bool = True,
     ) -> None:
         super().__init__(floor=floor, ceiling=ceiling, heteroscedastic=heteroscedastic)
-        if lower is None and upper is None:
-            raise ValueError(
-                "got no bounds for a truncated normal, expected lower, upper or both in the "
-                "column's units: give functools.partial(Truncated, lower=0) instead of a name."
-            )
         for name, bound in (("lower", lower), ("upper", upper)):
             if bound is not None and not math.isfinite(bound):
                 raise ValueError(f"got {name}={bound}, expected a finite number, or None.")
@@ -74,7 +69,17 @@ class Truncated(LocationScale):
         self.upper = upper
 
     def build(self, columns: Sequence[Column], u_dim: int) -> None:
-        """Make the head, and the bounds in each column's standardised units."""
+        """Make the head, and the bounds in each column's standardised units.
+
+        Raises:
+            ValueError: there is no bound, as where the likelihood came by its name alone.
+        """
+        if self.lower is None and self.upper is None:
+            raise ValueError(
+                f"column {columns[0].name!r} got likelihood Truncated without bounds, expected "
+                "lower, upper or both, in the column's units: give "
+                f"likelihoods={{{columns[0].name!r}: functools.partial(Truncated, lower=0)}}."
+            )
         super().build(columns, u_dim)
         for name, bound, sign in (("lower", self.lower, -1), ("upper", self.upper, 1)):
             bounds = [_standardised(column, bound, sign) for column in columns]
