@@ -59,7 +59,8 @@ KindOption = Annotated[
     typer.Option(
         "--kind",
         metavar="COLUMN=KIND",
-        help="Kind of a column, instead of the one seen: continuous, binary, categorical, or "
+        help="Kind of a column, instead of the one seen: continuous, binary, categorical, "
+        "censored (numbers and intervals such as <0.5), censored_log (the same, log-normal), or "
         "ignore (carried through untouched). Repeatable.",
     ),
 ]

@@ -591,3 +591,38 @@ def test_demo(tmp_path):
     assert not read_table(out / "imputation_1.csv").isna().any(axis=None)
     assert "household_income" in ran.out
     assert run("demo", "--output", out, "--m", 2, *STEPS, "--force").status == 0
+
+
+def test_cells_such_as_below_a_limit(frame, tmp_path):
+    """From a CSV file with "<0.5" to completed tables of numbers, by one call or two."""
+    rng = np.random.default_rng(0)
+    crp = np.exp(rng.normal(size=len(frame))).round(3)
+    frame["crp"] = np.where(crp < 0.5, "<0.5", crp.astype(str))
+    frame.loc[::9, "crp"] = None
+    table, model, long = (tmp_path / name for name in ("assay.csv", "model", "long.csv"))
+    frame.to_csv(table, index=False)
+    described = run("describe", table, "--kind", "row=ignore")
+    assert described.status == 0 and "censored_log" in described.out
+    assert (
+        run("fit", table, "--model", model, "--kind", "row=ignore", *STEPS, "--quiet").status == 0
+    )
+    assert run("impute", table, "--model", model, "--output", long, "--m", 2).status == 0
+    found = read_table(long)
+    assert str(found["crp"].dtype) == "Float64"
+    low = found[found[".interval.crp"] == "<0.5"]
+    assert (low[".imp"].value_counts() == (frame["crp"] == "<0.5").sum()).all()
+    assert low["crp"][low[".imp"] == 0].isna().all()
+    assert low["crp"][low[".imp"] > 0].between(0.0, 0.5).all()
+    completed = found[found[".imp"] == 2]
+    assert completed["crp"].notna().all()
+    numbers = pd.to_numeric(frame["crp"], errors="coerce").to_numpy()
+    seen = ~np.isnan(numbers)
+    assert (completed["crp"].to_numpy(dtype=float)[seen] == numbers[seen]).all()
+    folder = impute(table, tmp_path / "tables", "--kind", "crp=censored")
+    assert folder.status == 0, folder.err
+    one = read_table(tmp_path / "tables" / "imputation_1.csv")
+    assert (one["crp"][frame["crp"] == "<0.5"] <= 0.5).all()
+    frame.loc[0, "crp"] = "n.d."
+    frame.to_csv(table, index=False)
+    wrong = impute(table, tmp_path / "more", "--kind", "crp=censored")
+    assert wrong.status == 2 and "'crp' holds 'n.d.'" in wrong.err

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from pyro_gnr.data import frames
+from pyro_gnr.data.censoring import read_cells
+from pyro_gnr.data.columns import CENSORED_KINDS
 from pyro_gnr.data.table import Column, Kind, Table
 from pyro_gnr.imputation.multiple import MultipleImputation
 
@@ -90,13 +92,13 @@ class Densities(NamedTuple):
 
 
 def incomplete_columns(table: Table) -> tuple[str, ...]:
-    """Name the modelled columns with missing cells, in the caller's order."""
-    holes = np.flatnonzero(~table.observed.all(0))
+    """Name the modelled columns with missing cells or intervals, in the caller's order."""
+    holes = np.flatnonzero(table.incomplete.any(0))
     return tuple(table.schema.modelled[j].name for j in holes)
 
 
 def observed_values(table: Table) -> Floats:
-    """Give the observed cells in the caller's units, (N, D), NaN where missing.
+    """Give the observed cells in the caller's units, (N, D), NaN where missing or an interval.
 
     Level columns are codes, positions in `Column.levels`. Numbers are the caller's own, bit for
     bit. Hidden cells are observed.
@@ -112,6 +114,9 @@ def observed_values(table: Table) -> Floats:
     natives = zip(table.schema.columns, frames.native_columns(table.frame), strict=True)
     modelled = [pair for pair in natives if pair[0].kind is not Kind.IGNORE]
     for j, (column, native) in enumerate(modelled):
+        if column.kind in CENSORED_KINDS:
+            values[:, j] = read_cells(frames.read(native, column.name)).numbers
+            continue
         numbers = frames.read(native, column.name).as_numbers() if column.levels is None else None
         if numbers is not None:
             values[:, j] = np.where(table.observed[:, j], numbers, np.nan)

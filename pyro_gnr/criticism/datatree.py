@@ -51,6 +51,9 @@ def to_datatree(imputation: MultipleImputation) -> xarray.DataTree:
       log p(x_o, m), for which every row is inferred once. There is one value a row and no draws:
       LOO is not possible from it.
 
+    A cell known only to lie in an interval ("<0.5") is observed in `observed`, but has draws in
+    `posterior` and NaN in `observed_data`.
+
     Level columns are codes, positions in the attribute `levels` of their variables. Rows are
     labelled as `MultipleImputation.ids`. A "/", which cannot be in a variable's name, becomes
     "_", and a name that is in use gets an "_" at its end; the attribute `column` has the name as

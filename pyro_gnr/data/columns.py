@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyro_gnr.data.censoring import CODE_BASE, Cells, is_censored, normal_fit, read_cells
 from pyro_gnr.data.frames import Reading, Scalar
 
-__all__ = ["Column", "Kind", "as_kind", "encode_column", "ignored_column", "learn_column"]
+__all__ = [
+    "CENSORED_KINDS",
+    "Column",
+    "Kind",
+    "as_kind",
+    "encode_column",
+    "ignored_column",
+    "learn_column",
+]
 
 # A string column with more levels than this, or with more than a few that hardly repeat, is
 # free text: one level per row would be learnt by heart.
@@ -28,13 +37,21 @@ class Kind(StrEnum):
         CONTINUOUS: real numbers, standardised by the observed mean and standard deviation.
         BINARY: at most two levels.
         CATEGORICAL: levels without an order.
+        CENSORED: numbers, of which some are known only to lie in an interval ("<0.5", ">100",
+            "0.2-0.5"); standardised by the normal under which all cells are likeliest.
+        CENSORED_LOG: the same on the scale of the logarithm, for positive quantities.
         IGNORE: not modelled; goes through untouched.
     """
 
     CONTINUOUS = "continuous"
     BINARY = "binary"
     CATEGORICAL = "categorical"
+    CENSORED = "censored"
+    CENSORED_LOG = "censored_log"
     IGNORE = "ignore"
+
+
+CENSORED_KINDS = frozenset({Kind.CENSORED, Kind.CENSORED_LOG})
 
 
 @dataclass(frozen=True)
@@ -49,9 +66,12 @@ class Column:
             sorted order; None for others.
         location: observed mean of a continuous column, in the caller's units; else 0.
         scale: observed standard deviation (divisor N) of a continuous column; 0 if it is
-            constant; 1 for other kinds.
+            constant; 1 for other kinds. Both are those of the fitted normal for a censored
+            column, and of logarithms for one of kind "censored_log".
         whole: whether the dtype is an integer one, so that decoded values are rounded.
         holes: number of missing cells in the training table.
+        intervals: distinct intervals (lower, upper) of a censored column, ascending, in the
+            caller's units; limits may be infinite.
 
     Example:
         >>> Column("age", Kind.CONTINUOUS, "float64", location=50.0, scale=10.0).holes
@@ -66,11 +86,35 @@ class Column:
     scale: float = 1.0
     whole: bool = False
     holes: int = 0
+    intervals: tuple[tuple[float, float], ...] = ()
+
+    def to_units(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Bring standardised values into the caller's units; not rounded.
+
+        Example:
+            >>> Column("a", Kind.CONTINUOUS, "int64", location=2.0, scale=3.0).to_units(np.ones(1))
+            array([5.])
+        """
+        numbers = values * self.scale + self.location
+        return np.exp(numbers) if self.kind is Kind.CENSORED_LOG else numbers
+
+    def standardised(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standardise numbers in the caller's units; those of a constant column become 0.
+
+        On the scale of the logarithm what is not positive becomes minus infinity.
+        """
+        if self.kind is Kind.CENSORED_LOG:
+            positive = values > 0
+            values = np.where(positive, np.log(np.where(positive, values, 1.0)), -np.inf)
+        if self.scale == 0.0:
+            return np.zeros(np.shape(values))
+        return (values - self.location) / self.scale
 
     def to_dict(self) -> dict[str, Any]:
-        """Give a JSON-able description."""
+        """Give a JSON-able description; infinite limits of intervals are None."""
         levels = None if self.levels is None else list(self.levels)
-        return {**vars(self), "kind": str(self.kind), "levels": levels}
+        pairs = [[v if np.isfinite(v) else None for v in pair] for pair in self.intervals]
+        return {**vars(self), "kind": str(self.kind), "levels": levels, "intervals": pairs}
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any]) -> Column:
@@ -84,6 +128,10 @@ class Column:
             changed = {
                 "kind": Kind(description["kind"]),
                 "levels": None if levels is None else tuple(levels),
+                "intervals": tuple(
+                    (-np.inf if low is None else float(low), np.inf if up is None else float(up))
+                    for low, up in description.get("intervals", ())
+                ),
             }
             return cls(**{**description, **changed})
         except (KeyError, TypeError, ValueError) as error:
@@ -148,6 +196,8 @@ def learn_column(reading: Reading, kind: Kind | None = None) -> Column:
             whole=reading.whole,
             holes=holes,
         )
+    if chosen in CENSORED_KINDS:
+        return _learn_censored(reading, chosen, holes)
     levels = reading.as_levels()[1]
     if chosen is Kind.BINARY and len(levels) > 2:
         raise ValueError(
@@ -181,6 +231,8 @@ def encode_column(column: Column, reading: Reading) -> NDArray[np.float64]:
     """
     if not reading.observed.any():
         return np.zeros(len(reading.observed))
+    if column.kind in CENSORED_KINDS:
+        return _encode_censored(column, reading)
     if column.kind is Kind.CONTINUOUS:
         _check_finite(reading)
         numbers = reading.as_numbers()
@@ -191,6 +243,63 @@ def encode_column(column: Column, reading: Reading) -> NDArray[np.float64]:
             return np.zeros(len(numbers))
         return np.where(reading.observed, (numbers - column.location) / column.scale, 0.0)
     return _encode_levels(column, reading)
+
+
+def _learn_censored(reading: Reading, kind: Kind, holes: int) -> Column:
+    cells = read_cells(reading)
+    column = Column(
+        reading.name,
+        kind,
+        reading.dtype,
+        whole=reading.whole,
+        holes=holes,
+        intervals=cells.intervals,
+    )
+    on_scale = _on_scale(column, cells)
+    if cells.intervals:
+        location, scale = normal_fit(on_scale)
+    else:
+        location, scale = _location_scale(on_scale.numbers[reading.observed])
+    return replace(column, location=location, scale=scale)
+
+
+def _on_scale(column: Column, cells: Cells) -> Cells:
+    """Take the logarithm of numbers and limits where the kind says so."""
+    if column.kind is not Kind.CENSORED_LOG:
+        return cells
+    known = cells.numbers[~np.isnan(cells.numbers)]
+    if (known <= 0).any() or any(upper <= 0 for _, upper in cells.intervals):
+        raise ValueError(
+            f"column {column.name!r} holds numbers or limits that are not positive, expected "
+            f"positive ones for kind 'censored_log': use kinds={{{column.name!r}: 'censored'}}, "
+            "or set them to missing."
+        )
+    unscaled = Column(column.name, column.kind, column.dtype)
+    limits = unscaled.standardised(np.array(cells.intervals).reshape(-1, 2))
+    intervals = tuple((float(low), float(up)) for low, up in limits)
+    return Cells(np.log(cells.numbers), cells.codes, intervals)
+
+
+def _encode_censored(column: Column, reading: Reading) -> NDArray[np.float64]:
+    """Give standardised numbers, and `CODE_BASE` plus the interval's position for intervals."""
+    _check_finite(reading)
+    cells = read_cells(reading)
+    on_scale = _on_scale(column, cells)
+    known = ~np.isnan(cells.numbers)
+    if column.scale == 0.0:
+        _warn_of_change(column, on_scale.numbers[known])
+    position = {interval: i for i, interval in enumerate(column.intervals)}
+    unseen = [interval for interval in cells.intervals if interval not in position]
+    if unseen:
+        shown = tuple(f"{low:g} to {up:g}" for low, up in unseen)
+        raise ValueError(
+            f"column {column.name!r} has {len(unseen)} interval(s) not seen in training: "
+            f"{_listing(shown)}. Fit on a table that holds them, or set those cells to missing."
+        )
+    # No number may pass for a code; so far out it makes no difference where it is.
+    values = np.clip(column.standardised(cells.numbers), -CODE_BASE / 2, CODE_BASE / 2)
+    codes = CODE_BASE + np.array([*(position[v] for v in cells.intervals), 0.0])[cells.codes]
+    return np.where(cells.codes >= 0, codes, np.where(known, values, 0.0))
 
 
 def _warn_of_change(column: Column, numbers: NDArray[np.float64]) -> None:
@@ -252,6 +361,8 @@ def _default_kind(reading: Reading) -> Kind:
             if zeros.any() and ones.any() and (zeros | ones).all()
             else (Kind.CONTINUOUS)
         )
+    if is_censored(reading):
+        return _censored_kind(read_cells(reading))
     n_levels = len(reading.as_levels()[1])
     n_observed = int(reading.observed.sum())
     hardly_repeats = n_levels > FEW_LEVELS and 2 * n_levels > n_observed
@@ -263,6 +374,14 @@ def _default_kind(reading: Reading) -> Kind:
             f"or, if these are levels, say kinds={{{reading.name!r}: 'categorical'}}."
         )
     return Kind.BINARY if n_levels == 2 else Kind.CATEGORICAL
+
+
+def _censored_kind(cells: Cells) -> Kind:
+    """Positive numbers with a limit of detection below are concentrations: logarithms."""
+    numbers = cells.numbers[~np.isnan(cells.numbers)]
+    positive = (numbers > 0).all() and all(upper > 0 for _, upper in cells.intervals)
+    detection = any(lower <= 0 for lower, _ in cells.intervals)
+    return Kind.CENSORED_LOG if positive and detection else Kind.CENSORED
 
 
 def _numbers(reading: Reading) -> NDArray[np.float64]:

@@ -16,7 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyro_gnr.data import checks, completion, frames, keys
+from pyro_gnr.data.censoring import CODE_BASE, by_value, read_cells
 from pyro_gnr.data.columns import (
+    CENSORED_KINDS,
     Column,
     Kind,
     encode_column,
@@ -73,10 +75,13 @@ class Schema:
 
         Args:
             X: pandas or polars DataFrame, or (N, D) array of numbers.
-            kinds: how to model some columns, by name: "continuous", "binary", "categorical" or
-                "ignore". Others go by dtype and values: booleans, strings and categories are
-                categorical (binary with two levels); numbers are continuous (binary if the
-                observed ones are exactly 0 and 1).
+            kinds: how to model some columns, by name: "continuous", "binary", "categorical",
+                "censored", "censored_log" or "ignore". Others go by dtype and values: booleans,
+                strings and categories are categorical (binary with two levels); numbers are
+                continuous (binary if the observed ones are exactly 0 and 1). Strings that are
+                all numbers or intervals ("<0.5", ">100", "0.2-0.5", "[0.2, 0.5]"), with at least
+                one of either, are censored; on the scale of the logarithm ("censored_log") if
+                all are positive and some have a limit above only, as limits of detection have.
 
         Returns:
             The schema.
@@ -129,7 +134,11 @@ class Schema:
             schema=self,
             values=np.column_stack([encode_column(c, reading) for c, reading in pairs]),
             states=np.where(observed, Cell.OBSERVED, Cell.MISSING).astype(np.int8),
-            keys=keys.table_keys(frame, [r for _, r in pairs], row_key=row_key),
+            keys=keys.table_keys(
+                frame,
+                [by_value(r) if c.kind in CENSORED_KINDS else r for c, r in pairs],
+                row_key=row_key,
+            ),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,7 +170,8 @@ class Table:
     Attributes:
         frame: the caller's object (pandas or polars DataFrame, or array), never modified.
         schema: how it was encoded.
-        values: (N, D) float64; standardised numbers or level codes 0, 1, ...; 0 where missing.
+        values: (N, D) float64; standardised numbers or level codes 0, 1, ...; 0 where missing;
+            where an interval is known, `CODE_BASE` plus its place in `Column.intervals`.
         states: (N, D) int8 of `Cell`.
         keys: (N,) uint64 row keys.
 
@@ -191,10 +201,33 @@ class Table:
         return self.states == Cell.OBSERVED
 
     @cached_property
+    def intervals(self) -> NDArray[np.bool_]:
+        """(N, D), True where an observed cell is known only to lie in an interval."""
+        censored = np.array([bool(c.intervals) for c in self.schema.modelled])
+        return censored & (self.values >= CODE_BASE)
+
+    @cached_property
+    def incomplete(self) -> NDArray[np.bool_]:
+        """(N, D), True where a number or level is to be found: missing cells and intervals."""
+        return (self.states == Cell.MISSING) | self.intervals
+
+    @cached_property
     def missing(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows and modelled columns of the missing cells, row by row; each (n_missing,)."""
-        rows, cols = np.nonzero(self.states == Cell.MISSING)
+        """Rows and modelled columns of the `incomplete` cells, row by row; each (n_missing,)."""
+        rows, cols = np.nonzero(self.incomplete)
         return rows, cols
+
+    @cached_property
+    def limits(self) -> NDArray[np.float64]:
+        """Limits (2, n_missing) of the `incomplete` cells, caller's units; infinite if missing."""
+        rows, cols = self.missing
+        limits = np.tile([[-np.inf], [np.inf]], len(rows))
+        for j, column in enumerate(self.schema.modelled):
+            mine = np.flatnonzero((cols == j) & self.intervals[rows, cols])
+            if len(mine):
+                places = (self.values[rows[mine], j] - CODE_BASE).astype(np.intp)
+                limits[:, mine] = np.array(column.intervals)[places].T
+        return limits
 
     def hide(
         self, cells: float | NDArray[np.bool_], rng: np.random.Generator | None = None
@@ -253,7 +286,51 @@ class Table:
         scale = np.array([c.scale for c in columns])[cols]
         whole = np.array([c.whole for c in columns])[cols]
         numbers = np.asarray(values, dtype=np.float64) * scale + location
+        log = np.array([c.kind is Kind.CENSORED_LOG for c in columns])[cols]
+        numbers[..., log] = np.exp(numbers[..., log])
         return np.where(whole, np.rint(numbers), numbers)
+
+    def in_units(self, values: np.ndarray) -> NDArray[np.float64]:
+        """Decode values (..., n_missing) of the `incomplete` cells; none leaves its interval."""
+        decoded = self.decode(self.missing[1], values)
+        return np.clip(decoded, self.limits[0], self.limits[1])
+
+    def original(self) -> Any:
+        """Give the caller's table, its text columns of numbers and intervals as numbers.
+
+        They are what such a column is where it is completed: floats, NaN (null in polars) where
+        the cell is missing or an interval. All else is the caller's own.
+        """
+        whole = np.arange(len(self.states))
+        fills = {j: completion.Fill(whole, v) for j, v in self._known_numbers.items()}
+        frame = completion.complete(self.frame, fills) if fills else self.frame
+        if fills and not isinstance(frame, (pd.DataFrame, np.ndarray)):
+            names = [frame.columns[j] for j in fills]
+            frame = frame.with_columns([frame[name].fill_nan(None) for name in names])
+        return frame
+
+    @cached_property
+    def _known_numbers(self) -> dict[int, NDArray[np.float64]]:
+        """Numbers (N,) of the censored columns that came as text, by place; NaN elsewhere."""
+        found = {}
+        natives = frames.native_columns(self.frame)
+        for place, (column, native) in enumerate(zip(self.schema.columns, natives, strict=True)):
+            if column.kind in CENSORED_KINDS:
+                reading = frames.read(native, column.name)
+                if reading.numbers is None:
+                    found[place] = read_cells(reading).numbers
+        return found
+
+    def interval_texts(self) -> dict[str, NDArray[np.object_]]:
+        """Give the caller's text (N,) of interval cells, None elsewhere, by censored column."""
+        natives = frames.native_columns(self.frame)
+        cells = dict(zip((c.name for c in self.schema.modelled), self.intervals.T, strict=True))
+        texts = {}
+        for place in self._known_numbers:
+            name = self.schema.columns[place].name
+            texts[name] = np.full(len(self.states), None, dtype=object)
+            texts[name][cells[name]] = np.asarray(natives[place], dtype=object)[cells[name]]
+        return texts
 
     def fill(self, values: np.ndarray) -> Any:
         """Complete the caller's table.
@@ -264,7 +341,8 @@ class Table:
         Returns:
             An object of the caller's type. Observed cells, index, column names and order, dtypes
             and categories are unchanged; hidden cells keep their own values; an array comes back
-            as floats.
+            as floats, and so does a text column of numbers and intervals, whose interval cells
+            get numbers.
 
         Raises:
             ValueError: the values have another shape, are not finite, or are no level codes
@@ -272,13 +350,17 @@ class Table:
         """
         rows, cols = self.missing
         values = self._checked(np.asarray(values, dtype=np.float64), cols)
-        decoded = self.decode(cols, values)
+        decoded = self.in_units(values)
         order = np.argsort(cols, kind="stable")
         parts = np.split(order, np.searchsorted(cols[order], np.arange(1, self.states.shape[1])))
         fills = {}
         places = [i for i, c in enumerate(self.schema.columns) if c.kind is not Kind.IGNORE]
         for place, column, part in zip(places, self.schema.modelled, parts, strict=True):
-            if len(part):
+            if place in self._known_numbers:
+                numbers = self._known_numbers[place].copy()
+                numbers[rows[part]] = decoded[part]
+                fills[place] = completion.Fill(np.arange(len(numbers)), numbers)
+            elif len(part):
                 values_in_units = _in_units(column, decoded[part])
                 fills[place] = completion.Fill(rows[part], values_in_units, column.levels or ())
         return completion.complete(self.frame, fills)

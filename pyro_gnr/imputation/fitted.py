@@ -27,7 +27,7 @@ BATCH_NUMBERS = 2**23
 
 
 class Draws(NamedTuple):
-    """Imputations of a table's missing cells.
+    """Imputations of a table's missing cells, interval cells among them.
 
     Attributes:
         values: (M, n_missing) encoded values, cells in the order of `Table.missing`.
@@ -89,7 +89,7 @@ class FittedModel:
         """Give the posterior mean (mode of level columns) of each missing cell, encoded."""
         found = np.zeros(table.values.shape)
         for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            mixture = self._mixture(posterior, table.observed[rows])
+            mixture = self._mixture(posterior, table, rows)
             found[rows] = mixture.point().cpu().numpy()
         return found[table.missing]
 
@@ -103,14 +103,14 @@ class FittedModel:
         for rows, keys, posterior in self._posteriors(table, _incomplete(table)):
             ess[rows] = posterior.ess.cpu().numpy()
             k[rows] = posterior.pareto_k.cpu().numpy()
-            x = self._draw_rows(posterior, table.observed[rows], keys, m).cpu().numpy()
+            x = self._draw_rows(posterior, self._cells(table, rows), keys, m).cpu().numpy()
             cells = slice(starts[rows[0]], starts[rows[-1] + 1])
             where = np.searchsorted(rows, table.missing[0][cells])
             values[:, cells] = x[:, where, table.missing[1][cells]]
         return Draws(values, ess, k)
 
     def _draw_rows(
-        self, posterior: Posterior, observed: NDArray[np.bool_], keys: Tensor, m: int
+        self, posterior: Posterior, cells: dict[str, Tensor], keys: Tensor, m: int
     ) -> Tensor:
         chosen = resample(posterior.log_weights, m, keys=keys, seed=self.seed).unsqueeze(-1)
         if self.model.samples_missing_x:
@@ -119,7 +119,7 @@ class FittedModel:
         u = posterior.latents["u"]
         picked = u.gather(0, chosen.expand(-1, -1, u.shape[-1]))
         with torch.no_grad():
-            columns = self.model.given_holes(picked, torch.from_numpy(observed).to(self.device))
+            columns = self.model.given_row(picked, **cells)
         uniforms = keyed_uniforms(
             keys, tuple(columns.batch_shape), seed=self.seed, site="x_missing", row_dim=1
         )
@@ -132,7 +132,7 @@ class FittedModel:
         quantiles = np.full((len(probabilities), n_rows, n_columns), np.nan)
         levels = np.full((n_rows, n_columns, most), np.nan)
         for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            mixture = self._mixture(posterior, table.observed[rows])
+            mixture = self._mixture(posterior, table, rows)
             quantiles[:, rows] = mixture.quantiles(probabilities).cpu().numpy()
             levels[rows] = mixture.level_probabilities(most).cpu().numpy()
         return Intervals(quantiles[:, *table.missing], levels[table.missing])
@@ -145,14 +145,23 @@ class FittedModel:
         return found
 
     @torch.no_grad()
-    def _mixture(self, posterior: Posterior, observed: NDArray[np.bool_]) -> Mixture | Particles:
+    def _mixture(
+        self, posterior: Posterior, table: Table, rows: NDArray[np.intp]
+    ) -> Mixture | Particles:
         """What the weighted particles say of each cell, the holes of its row included."""
         if self.model.samples_missing_x:
             counts = [len(c.levels or ()) for c in self.schema.modelled]
             levels = torch.tensor(counts, device=self.device)
             return Particles(posterior.weights, posterior.latents["x_missing"], levels)
-        m = torch.from_numpy(observed).to(self.device)
-        return Mixture(posterior.weights, self.model.given_holes(posterior.latents["u"], m))
+        u, cells = posterior.latents["u"], self._cells(table, rows)
+        return Mixture(posterior.weights, self.model.given_row(u, **cells))
+
+    def _cells(self, table: Table, rows: NDArray[np.intp]) -> dict[str, Tensor]:
+        """x, observed and visible of some rows, as keyword arguments."""
+        at = torch.from_numpy(rows).to(self.device)
+        return dict(
+            zip(("x", "observed", "visible"), (d[at] for d in self.tensors(table)), strict=True)
+        )
 
     def _posteriors(
         self, table: Table, rows: NDArray[np.intp]
@@ -181,4 +190,4 @@ class FittedModel:
 
 
 def _incomplete(table: Table) -> NDArray[np.intp]:
-    return np.flatnonzero(~table.observed.all(1))
+    return np.flatnonzero(table.incomplete.any(1))

@@ -29,7 +29,7 @@ from pyro_gnr.imputation.settings import (
     resolve_device,
 )
 from pyro_gnr.inference.training import Fit, Progress, local_seed
-from pyro_gnr.model.assemble import assemble
+from pyro_gnr.model.assemble import assemble, check_values
 
 __all__ = ["GNRImputer"]
 
@@ -48,8 +48,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             `functools.partial` or unbuilt instance.
         prior: template of p(z), likewise.
         likelihoods: templates of p(x_j|u) by column name, likewise; others go by kind.
-        kinds: "continuous", "binary", "categorical" or "ignore" by column name; others go by
-            dtype and values (see `Schema.learn`).
+        kinds: "continuous", "binary", "categorical", "censored", "censored_log" or "ignore" by
+            column name; others go by dtype and values (see `Schema.learn`).
         latent_dim: L, the numbers in z; None takes one less than the features, at most 16.
         hidden: units in the hidden layers of decoder and encoder; 0 makes both linear.
         fusion: "deterministic" u = f(z); or random u, "replayed" or "amortised" by the guide.
@@ -171,6 +171,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         settings = settings.sized(latent_dim_for(schema, self.latent_dim), len(table.keys))
         with local_seed(seed, device):
             model, guide = assemble(schema.modelled, **settings.assembly())
+        check_values(model, schema.modelled, table.values, table.observed)
         model, guide = model.to(device), guide.to(device)
         fitted = FittedModel(
             schema,
@@ -199,6 +200,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Any:
         """Complete a table by the posterior mean (numbers) or mode (levels) of each hole.
 
+        A cell known only to lie in an interval, such as "<0.5", gets its mean in there; its
+        column comes back as floats. For kind "censored_log" the mean is of the logarithm.
+
         One completed table is for prediction; for inference draw several with `impute`.
 
         Args:
@@ -215,6 +219,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def impute(self, X: Any, m: int = 20, *, seed: int | None = None) -> MultipleImputation:
         """Draw M completed tables.
+
+        Cells known only to lie in an interval are drawn from p(x | u) within it, and their
+        columns come back as floats.
 
         Args:
             X: as for `transform`.
@@ -306,7 +313,10 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _encoded(self, X: Any) -> Table:
         check_is_fitted(self)
         X = self._validated(X, reset=False)
-        return self.schema_.encode(X, row_key=self.row_key)
+        table = self.schema_.encode(X, row_key=self.row_key)
+        model = self._fitted.model
+        check_values(model, self.schema_.modelled, table.values, table.observed)
+        return table
 
     def _validated(self, X: Any, *, reset: bool) -> Any:
         """Check what scikit-learn checks; data frames stay as they are, lists become arrays."""

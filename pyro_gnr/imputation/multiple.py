@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -102,19 +102,24 @@ class MultipleImputation:
         Returns:
             Table of the caller's library (pandas for an array) with (M + 1) N rows: `.imp` (0 the
             table with its holes, then 1, ..., M), `.id` (see `ids`), then the table's columns.
+            A text column of numbers and intervals ("<0.5") is one of floats here, with holes in
+            `.imp` 0 where the number is not known; for each such column `a` a column
+            `.interval.a` has the text of its interval cells in all M + 1 tables, and is missing
+            elsewhere.
 
         Raises:
-            ValueError: the table has a column `.imp` or `.id` already.
+            ValueError: the table has a column of one of these names already.
         """
-        taken = {".imp", ".id"} & {c.name for c in self.table.schema.columns}
+        texts = {f".interval.{name}": v for name, v in self.table.interval_texts().items()}
+        taken = {".imp", ".id", *texts} & {c.name for c in self.table.schema.columns}
         if taken:
             raise ValueError(f"the table has columns {sorted(taken)} already: rename them first.")
         tables = list(self)
         if not isinstance(self.table.frame, (pd.DataFrame, np.ndarray)):
-            return _long_polars(self.table.frame, tables, self.ids)
+            return _long_polars(self.table.original(), tables, self.ids, texts)
         names = [c.name for c in self.table.schema.columns]
-        original, *completed = (_named(t, names) for t in [self.table.frame, *tables])
-        return _long_pandas(original, completed, self.ids)
+        original, *completed = (_named(t, names) for t in [self.table.original(), *tables])
+        return _long_pandas(original, completed, self.ids, texts)
 
     def interval(self, level: float = 0.9) -> pd.DataFrame:
         """Give a central credible interval of every imputed cell.
@@ -141,7 +146,7 @@ class MultipleImputation:
         columns = self.table.schema.modelled
         tails = torch.tensor([(1 - level) / 2, (1 + level) / 2])
         found = self.fitted.intervals(self.table, tails)
-        bounds = self.table.decode(cols, found.quantiles)
+        bounds = self.table.in_units(found.quantiles)
         sets = [
             _smallest_set(columns[j], p, level) for j, p in zip(cols, found.levels, strict=True)
         ]
@@ -169,7 +174,7 @@ class MultipleImputation:
             {
                 "ess": self.draws.ess,
                 "pareto_k": self.draws.pareto_k,
-                "n_imputed": (~self.table.observed).sum(1),
+                "n_imputed": self.table.incomplete.sum(1),
             },
             index=self.table.index_labels(),
         )
@@ -192,7 +197,7 @@ class MultipleImputation:
         j = names.index(column)
         rows, cols = self.table.missing
         mine = cols == j
-        return rows[mine], self.table.decode(cols[mine], self.draws.values[:, mine])
+        return rows[mine], self.table.in_units(self.draws.values)[:, mine]
 
     def to_datatree(self) -> xarray.DataTree:
         """Give observed data, mask, imputations and row bounds as an ArviZ `DataTree`."""
@@ -223,7 +228,10 @@ def _named(frame: Any, names: list[str]) -> pd.DataFrame:
 
 
 def _long_pandas(
-    original: pd.DataFrame, completed: list[pd.DataFrame], ids: pd.Index
+    original: pd.DataFrame,
+    completed: list[pd.DataFrame],
+    ids: pd.Index,
+    texts: Mapping[str, NDArray[np.object_]],
 ) -> pd.DataFrame:
     for j, dtype in enumerate(completed[0].dtypes):
         if dtype != original.dtypes.iloc[j]:
@@ -232,10 +240,17 @@ def _long_pandas(
     long = pd.concat([original, *completed], ignore_index=True)
     long.insert(0, ".imp", np.repeat(np.arange(len(completed) + 1), len(ids)))
     long.insert(1, ".id", ids.append([ids] * len(completed)))
+    for name, text in texts.items():
+        long[name] = np.tile(text, len(completed) + 1)
     return long
 
 
-def _long_polars(original: Any, completed: list[Any], ids: pd.Index) -> Any:
+def _long_polars(
+    original: Any,
+    completed: list[Any],
+    ids: pd.Index,
+    texts: Mapping[str, NDArray[np.object_]],
+) -> Any:
     import polars as pl
 
     keys = pl.DataFrame(
@@ -247,4 +262,10 @@ def _long_polars(original: Any, completed: list[Any], ids: pd.Index) -> Any:
     schema = completed[0].schema
     changed = {name: dtype for name, dtype in schema.items() if dtype != original.schema[name]}
     rows = pl.concat([original.cast(changed), *completed])
-    return pl.concat([keys, rows], how="horizontal")
+    known = pl.DataFrame(
+        {
+            name: pl.Series(text.tolist() * (len(completed) + 1), dtype=pl.String)
+            for name, text in texts.items()
+        }
+    )
+    return pl.concat([keys, rows, known], how="horizontal")

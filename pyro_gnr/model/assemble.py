@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pyro_gnr.data.table import Column, Kind
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
@@ -16,12 +18,14 @@ from pyro_gnr.model.mechanisms import Mechanism
 from pyro_gnr.model.priors import Prior
 from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, resolve
 
-__all__ = ["FUSIONS", "assemble", "likelihood_templates"]
+__all__ = ["FUSIONS", "assemble", "check_values", "likelihood_templates"]
 
 DEFAULT_LIKELIHOODS: dict[Kind, str] = {
     Kind.CONTINUOUS: "gaussian",
     Kind.BINARY: "bernoulli",
     Kind.CATEGORICAL: "categorical",
+    Kind.CENSORED: "censored",
+    Kind.CENSORED_LOG: "censored",
 }
 FUSIONS = ("deterministic", "replayed", "amortised")
 
@@ -139,3 +143,25 @@ def _check_kinds(likelihood: Likelihood, columns: Sequence[Column]) -> None:
                 f"{type(likelihood).__name__} serves {kinds} columns: choose another likelihood, "
                 f"or set kinds={{{column.name!r}: ...}}."
             )
+
+
+def check_values(
+    model: GNR,
+    columns: Sequence[Column],
+    values: NDArray[np.float64],
+    observed: NDArray[np.bool_],
+) -> None:
+    """Refuse observed values that their column's likelihood gives no probability.
+
+    Args:
+        model: from `assemble`.
+        columns: the D modelled columns.
+        values: (N, D) encoded values.
+        observed: (N, D), True where observed.
+
+    Raises:
+        ValueError: there is such a value; names the column.
+    """
+    for i, part in enumerate(model.x_given_u.parts()):
+        for j in model.x_given_u.positions(i).tolist():
+            part.check(columns[j], values[observed[:, j], j])

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pyro_gnr.data.censoring import CODE_BASE
 from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.model.truncation import NO_LIMIT, TruncatedNormal
 
-__all__ = ["FeatureScale", "Features", "feature_counts"]
+__all__ = ["FeatureScale", "Features", "feature_counts", "interval_limits"]
 
 # A rare level has a standard deviation near 0: without a floor its feature would be huge.
 SMALLEST_SCALE = 0.1
@@ -28,11 +31,32 @@ def feature_counts(columns: Sequence[Column]) -> list[int]:
     return [len(c.levels or ()) if c.kind is Kind.CATEGORICAL else 1 for c in columns]
 
 
+def interval_limits(columns: Sequence[Column]) -> Tensor:
+    """Give the standardised limits of all intervals, (2, n, C), n >= 1, float64.
+
+    Columns with fewer intervals than others have rows of them without limits; an infinite limit
+    is `NO_LIMIT`.
+
+    Example:
+        >>> column = Column("a", Kind.CENSORED, "str", scale=2.0, intervals=((1.0, 3.0),))
+        >>> interval_limits([column]).tolist()
+        [[[0.5]], [[1.5]]]
+    """
+    most = max(1, *(len(c.intervals) for c in columns))
+    limits = np.full((2, most, len(columns)), [[[-np.inf]], [[np.inf]]])
+    for j, column in enumerate(columns):
+        if column.intervals:
+            own = column.standardised(np.array(column.intervals)).T
+            limits[:, : own.shape[1], j] = own
+    return torch.from_numpy(limits.clip(-NO_LIMIT, NO_LIMIT))
+
+
 class Features(nn.Module):
     r"""Map of (x, visible) to standardised features and their visibility.
 
     f = (x_j - mean_f) / scale_f for a continuous or binary column, (1[x_j = l] - mean_f) / scale_f
-    for each level l of a categorical one; 0 where the cell is not visible.
+    for each level l of a categorical one; 0 where the cell is not visible. A cell known to lie in
+    an interval counts as its mean there, under the normal that its column is standardised by.
 
     Args:
         columns: the D modelled columns.
@@ -48,6 +72,8 @@ class Features(nn.Module):
     column: Tensor
     level: Tensor
     discrete: Tensor
+    middles: Tensor
+    censored: Tensor
     mean: Tensor
     scale: Tensor
 
@@ -65,6 +91,14 @@ class Features(nn.Module):
         self.register_buffer("level", level, persistent=False)
         levels = torch.tensor([c.levels is not None for c in columns])
         self.register_buffer("discrete", levels[column], persistent=False)
+        lower, upper = interval_limits(columns)
+        normal = TruncatedNormal(
+            torch.zeros(()).double(), torch.ones(()).double(), lower=lower, upper=upper
+        )
+        self.register_buffer("middles", normal.mean, persistent=False)
+        censored = torch.tensor([bool(c.intervals) for c in columns])
+        self.register_buffer("censored", censored, persistent=False)
+        self.has_intervals = bool(censored.any())
         self.register_buffer("mean", torch.zeros(len(column)))
         self.register_buffer("scale", torch.ones(len(column)))
 
@@ -75,8 +109,17 @@ class Features(nn.Module):
 
     def raw(self, x: Tensor) -> Tensor:
         """Give the features (..., F) of x (..., D) before they are standardised."""
-        value = x[..., self.column]
+        value = self._numbers(x)[..., self.column]
         return torch.where(self.level < 0, value, (value == self.level).to(x.dtype))
+
+    def _numbers(self, x: Tensor) -> Tensor:
+        """Give x with a number in place of each code of an interval."""
+        if not self.has_intervals:
+            return x
+        coded = self.censored & (x >= CODE_BASE)
+        place = torch.where(coded, x - CODE_BASE, 0.0).long()
+        middles = self.middles[place, torch.arange(x.shape[-1], device=x.device)]
+        return torch.where(coded, middles.to(x.dtype), x)
 
     def fit(self, x: Tensor, visible: Tensor) -> FeatureScale:
         """Learn mean and scale from the visible cells of x (N, D); kept in the state dict."""

@@ -10,6 +10,7 @@ from pyro import poutine
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
+from pyro_gnr.data.censoring import CODE_BASE
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
 from pyro_gnr.model.likelihoods.block import BlockLikelihood, Columnwise
 from pyro_gnr.model.mechanisms.base import Collapsible, Mechanism
@@ -118,23 +119,30 @@ class GNR(nn.Module):
         mechanism = self.m_given_ux
         if seen is None:
             return mechanism(u, x)
+        if mechanism.missing_x == "unused":
+            return mechanism(u, None)
+        known, columns = _known(x, seen), columns.restricted(torch.where(seen, x, 0.0))
         if isinstance(mechanism, Collapsible):
-            return mechanism.collapsed(u, x, visible=seen, columns=columns)
-        if self.samples_missing_x:
-            return mechanism(u, complete(columns, x, seen))
-        return mechanism(u, None)
+            return mechanism.collapsed(u, x, visible=known, columns=columns)
+        return mechanism(u, complete(columns, x, known))
 
     @property
     def samples_missing_x(self) -> bool:
         """Whether missing values are drawn for each particle, from the guide's noise."""
         return self.m_given_ux.missing_x == "sampled"
 
-    def given_holes(self, u: Tensor, observed: Tensor) -> Columnwise:
-        """Give p(x_j | u, m_j), batch (..., D), for u (..., H) and m (N, D).
+    def given_row(self, u: Tensor, *, x: Tensor, observed: Tensor, visible: Tensor) -> Columnwise:
+        """Give p(x_j | u, m_j, what is known of x_j), batch (..., D): what is imputed.
 
         Not for mechanisms that sample: their particles have a completed x of their own.
+
+        Args:
+            u: (..., H).
+            x: (N, D); of it only intervals count.
+            observed: (N, D) bool, m.
+            visible: (N, D) bool.
         """
-        columns = self.x_given_u(u)
+        columns = self.x_given_u(u).restricted(torch.where(visible, x, 0.0))
         if isinstance(self.m_given_ux, Collapsible):
             return self.m_given_ux.given_holes(u, columns, observed=observed)
         return columns
@@ -153,6 +161,11 @@ class GNR(nn.Module):
         )
         with weighted:
             return pyro.sample("m", holes, obs=m)
+
+
+def _known(x: Tensor, seen: Tensor) -> Tensor:
+    """Cells whose number is seen: an interval shows its cell, but not its value."""
+    return seen & (x < CODE_BASE)
 
 
 def sample_or_deterministic(name: str, conditional: Tensor | TorchDistribution) -> Tensor:

@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT
+from pyro_gnr.model.likelihoods import (
+    Bernoulli,
+    Categorical,
+    Censored,
+    Gaussian,
+    StudentT,
+    Truncated,
+)
 from pyro_gnr.model.mechanisms import (
     Conjunction,
     Ignorable,
@@ -28,6 +35,8 @@ LIKELIHOODS: dict[str, type[nn.Module]] = {
     "student_t": StudentT,
     "bernoulli": Bernoulli,
     "categorical": Categorical,
+    "censored": Censored,
+    "truncated": Truncated,
 }
 MECHANISMS: dict[str, type[nn.Module]] = {
     "conjunction": Conjunction,

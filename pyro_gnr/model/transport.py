@@ -16,8 +16,9 @@ from scipy import special
 from torch import Tensor
 
 from pyro_gnr.model.conditionals import PrecisionNormal
+from pyro_gnr.model.truncation import TruncatedNormal
 
-__all__ = ["bracket", "cdf", "transport"]
+__all__ = ["bracket", "cdf", "restrict", "transport"]
 
 
 @singledispatch
@@ -90,6 +91,11 @@ def _(distribution: td.StudentT, uniforms: Tensor) -> Tensor:
     return loc + distribution.scale * torch.from_numpy(np.asarray(quantile)).to(loc)
 
 
+@transport.register
+def _(distribution: TruncatedNormal, uniforms: Tensor) -> Tensor:
+    return distribution.icdf(uniforms)
+
+
 @singledispatch
 def cdf(distribution: td.Distribution, value: Tensor) -> Tensor:
     """Give P(X <= value) of a univariate distribution, in the broadcast shape of both.
@@ -127,3 +133,27 @@ def _device(distribution: td.Distribution) -> torch.device:
     """Where a distribution's parameters are."""
     tensors = (v for v in vars(distribution).values() if isinstance(v, Tensor))
     return next((t.device for t in tensors), torch.device("cpu"))
+
+
+@cdf.register
+def _(distribution: TruncatedNormal, value: Tensor) -> Tensor:
+    return distribution.cdf(value)
+
+
+@singledispatch
+def restrict(distribution: td.Distribution, value: Tensor) -> td.Distribution:
+    """Give p(x | what `value` says of x) where that leaves x open, as an interval does.
+
+    Args:
+        distribution: p(x), batch (..., C).
+        value: observed values (..., C), codes of intervals among them.
+
+    Returns:
+        The distribution itself where values say all or nothing, as for most families.
+
+    Example:
+        >>> normal = td.Normal(0.0, 1.0)
+        >>> restrict(normal, torch.tensor(0.0)) is normal
+        True
+    """
+    return distribution

@@ -1,4 +1,5 @@
 import datetime as dt
+import json
 from decimal import Decimal
 
 import numpy as np
@@ -178,3 +179,106 @@ def test_another_number_in_a_constant_column_is_not_silent():
     assert encode_column(column, read(np.array([5.0, np.nan]), "c")).tolist() == [0.0, 0.0]
     with pytest.warns(UserWarning, match=r"column 'c' was always 5 in training, but 1 cell"):
         encode_column(column, read(np.array([99.0, 5.0]), "c"))
+
+
+# --- numbers of which some are intervals ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values, options, kind",
+    [
+        (["0.7", "<0.5", "1.2", ">100", None], {}, "censored_log"),
+        (["0.7", "0-0.5", "1.2"], {}, "censored_log"),
+        (["0.7", "0.2-0.5", ">100"], {}, "censored"),  # no limit above only: no assay
+        (["-0.7", "<0.5", "1.2"], {}, "censored"),
+        (["0", "<0.5", "1.2"], {}, "censored"),
+        (["0.7", "<0.5"] * 200, {"dtype": "string"}, "censored_log"),
+        ([f"{i}.5" for i in range(1, 500)] + ["<1"], {}, "censored_log"),  # no free text
+        (["<18", "18-64", ">64"], {}, "categorical"),
+        (["0.7", "<0.5", "low"], {}, "categorical"),
+        (["0.7", "<0.5", "1.2"], {"dtype": "category"}, "categorical"),
+    ],
+)
+def test_censored_columns_are_seen(values, options, kind):
+    assert learn(values, **options).kind == kind
+
+
+def test_censored_columns_are_standardised_by_their_normal():
+    x = np.random.default_rng(0).normal(5.0, 2.0, size=2000)
+    text = [f"{v!r}" if v > 4 else "<4" for v in x.tolist()]
+    column = learn(text, "censored")
+    assert (column.location, column.scale) == pytest.approx((5.0, 2.0), abs=0.15)
+    assert column.intervals == ((-np.inf, 4.0),) and not column.whole
+    values = encode_column(column, read(pd.Series(["4.5", None, "<4"]), "col"))
+    assert values.tolist() == [(4.5 - column.location) / column.scale, 0.0, 2.0**20]
+    logs = learn([f"{v!r}" if v > 4 else "<54.598150033144236" for v in np.exp(x).tolist()])
+    assert (logs.location, logs.scale) == pytest.approx((5.0, 2.0), abs=0.15)
+    assert encode_column(logs, read(pd.Series([20.0]), "col")) == pytest.approx(
+        [(np.log(20.0) - logs.location) / logs.scale]
+    )
+
+
+def test_codes_are_exact_in_single_precision():
+    text = ["5", *(f"<{i}" for i in range(1, 3000))]
+    column = learn(text, "censored")
+    values = encode_column(column, read(pd.Series(text), "col"))
+    assert (values.astype(np.float32).astype(np.float64)[1:] == values[1:]).all()
+    places = (values[1:].astype(np.float32) - np.float32(2**20)).astype(int)
+    assert [column.intervals[i][1] for i in places] == list(range(1, 3000))
+
+
+def test_no_number_passes_for_an_interval():
+    column = learn(["1", "2", "<0.5"], "censored")
+    assert encode_column(column, read(pd.Series([1e300, -1e300]), "col")).tolist() == [
+        2.0**19,
+        -(2.0**19),
+    ]
+
+
+@pytest.mark.parametrize(
+    "values, kind, text",
+    [
+        (["1", "n.d.", "<0.5"], "censored", "'col' holds 'n.d.'.*'<0.5'"),
+        (["a", "b"], "censored_log", "'col' holds 'a'"),
+        (["1", "-1", "<0.5"], "censored_log", "'col'.*not positive.*'censored'"),
+        (["1", "<0"], "censored_log", "'col'.*not positive"),
+        ([1.0, 0.0], "censored_log", "'col'.*not positive"),
+    ],
+)
+def test_censored_columns_that_cannot_be_learnt(values, kind, text):
+    with pytest.raises(ValueError, match=text):
+        learn(values, kind)
+
+
+def test_what_a_censored_column_refuses_later():
+    column = learn(["1", "2", "<0.5", ">9"])
+    for cell, text in {
+        "<0.3": "'col' has 1 interval.*not seen in training: '-inf to 0.3'",
+        "?": "'col' holds '[?]'",
+        "-1": "not positive",
+    }.items():
+        with pytest.raises(ValueError, match=text):
+            encode_column(column, read(pd.Series([cell, "1"]), "col"))
+
+
+def test_constant_censored_column():
+    column = learn([2.0, 2.0], "censored_log")
+    assert column.scale == 0.0
+    assert encode_column(column, read(pd.Series([2.0, None]), "col")).tolist() == [0.0, 0.0]
+    with pytest.warns(UserWarning, match="'col' was always"):
+        encode_column(column, read(pd.Series([3.0, None]), "col"))
+
+
+def test_intervals_survive_json():
+    column = learn(["1", "<0.5", ">9", "2-3"])
+    text = json.dumps(column.to_dict(), allow_nan=False)
+    assert Column.from_dict(json.loads(text)) == column
+    old = {k: v for k, v in learn([1.0, 2.0]).to_dict().items() if k != "intervals"}
+    assert Column.from_dict(old) == learn([1.0, 2.0])
+
+
+def test_to_units_undoes_standardising():
+    for kind in ("censored", "censored_log"):
+        column = learn(["1", "3", "<0.5"], kind)
+        x = np.array([0.1, 1.0, 7.0])
+        np.testing.assert_allclose(column.to_units(column.standardised(x)), x)

@@ -421,3 +421,64 @@ def test_one_in_the_middle_of_many_columns():
     rows, cols = table.missing
     np.testing.assert_array_equal(rows, cols)
     assert not np.isnan(completed).any()
+
+
+# --- cells known to lie in an interval --------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("kind", ["censored", "censored_log"])
+def test_interval_cells_are_observed_and_completed_within_their_limits(library, kind):
+    X = pd.DataFrame({"a": [1.0, None, 3.0, 4.0, 5.0], "b": ["1.5", "<0.5", None, "2-3", ">9"]})
+    X = X if library == "pandas" else pl.from_pandas(X)
+    table = Schema.learn(X, {"b": kind}).encode(X)
+    assert table.observed.T.tolist() == [
+        [True, False, True, True, True],
+        [True, True, False, True, True],
+    ]
+    assert (table.visible == table.observed).all()
+    assert table.intervals[:, 1].tolist() == [False, True, False, True, True]
+    assert [v.tolist() for v in table.missing] == [[1, 1, 2, 3, 4], [0, 1, 1, 1, 1]]
+    assert table.limits.T.tolist() == [
+        [-np.inf, np.inf],
+        [-np.inf, 0.5],
+        [-np.inf, np.inf],
+        [2.0, 3.0],
+        [9.0, np.inf],
+    ]
+    for z in (-30.0, 0.1, 30.0):
+        filled = table.fill(np.full(5, z))["b"].to_numpy()
+        assert filled.dtype == np.float64 and filled[0] == 1.5
+        assert filled[1] <= 0.5 and 2 <= filled[3] <= 3 and filled[4] >= 9
+        units = table.schema.modelled[1].to_units(np.array([z]))
+        assert filled[2] == units[0]
+        np.testing.assert_array_equal(table.in_units(np.full((2, 5), z))[1, 1:], filled[1:])
+    np.testing.assert_array_equal(table.original()["b"].to_numpy(), [1.5] + [np.nan] * 4)
+    assert table.original()["a"].to_list() == table.frame["a"].to_list() or library == "pandas"
+    assert table.interval_texts()["b"].tolist() == [None, "<0.5", None, "2-3", ">9"]
+    assert table.frame["b"].to_list()[1] == "<0.5"
+
+
+def test_a_censored_column_without_intervals_is_completed_as_floats_too():
+    X = pd.DataFrame({"b": ["1.5", "<0.5", "2"]})
+    schema = Schema.learn(X)
+    text = schema.encode(pd.DataFrame({"b": ["1.5", "2", "3"]}))
+    assert text.fill(np.array([]))["b"].tolist() == [1.5, 2.0, 3.0]
+    numbers = schema.encode(pd.DataFrame({"b": [1.5, 2.0, 3.0]}))
+    np.testing.assert_array_equal(text.values, numbers.values)
+    assert (text.keys == numbers.keys).all()
+    assert numbers.fill(np.array([]))["b"].tolist() == [1.5, 2.0, 3.0]
+    assert numbers.interval_texts() == {} and numbers.original() is numbers.frame
+
+
+def test_hidden_interval_cells_are_not_visible():
+    X = pd.DataFrame({"b": ["1.5", "<0.5", "2"]})
+    table = Schema.learn(X).encode(X).hide(np.array([[False], [True], [False]]))
+    assert table.visible[:, 0].tolist() == [True, False, True]
+    assert table.observed.all() and table.missing[0].tolist() == [1]
+
+
+def test_a_huge_number_is_no_interval():
+    X = pd.DataFrame({"a": [0.0, 1e-9, 2e-9], "b": ["1.5", "<0.5", "2"]})
+    table = Schema.learn(X).encode(X.assign(a=[1.0, 1e200, 0.0]))
+    assert table.intervals.sum() == 1 and table.missing[1].tolist() == [1]

@@ -1,5 +1,10 @@
+import numpy as np
+import pytest
 import torch
+from scipy import stats
 
+from pyro_gnr.data.censoring import CODE_BASE
+from pyro_gnr.data.columns import Column, Kind
 from pyro_gnr.model.features import SMALLEST_SCALE, Features, feature_counts
 
 
@@ -48,3 +53,16 @@ def test_column_that_is_never_visible_is_zero(columns_of):
     assert fitted.mean[1] == 0 and fitted.scale.isfinite().all()
     f, seen = features(torch.full((4, 2), 7.0), visible)
     assert f[:, 1].abs().max() == 0 and seen[:, 1].max() == 0 and f[:, 0].abs().min() > 0
+
+
+def test_an_interval_counts_as_its_mean_under_the_standard_normal():
+    intervals = ((-np.inf, 1.0), (3.0, 7.0), (5.0, np.inf))
+    limited = Column("a", Kind.CENSORED, "str", location=3.0, scale=2.0, intervals=intervals)
+    features = Features([Column("n", Kind.CONTINUOUS, "float64"), limited])
+    x = torch.tensor([[9.0, CODE_BASE], [2e6, CODE_BASE + 1], [1.0, CODE_BASE + 2], [0.0, 0.3]])
+    expected = [stats.truncnorm(*v).mean() for v in ((-np.inf, -1), (0, 2), (1, np.inf))]
+    np.testing.assert_allclose(features.raw(x)[:, 1], [*expected, 0.3], rtol=1e-12)
+    assert features.raw(x)[:, 0].tolist() == [9.0, 2e6, 1.0, 0.0]  # no interval: no code
+    assert features.raw(x.float()).dtype == torch.float32
+    scale = features.fit(x, torch.ones_like(x, dtype=torch.bool))
+    assert scale.mean[1].item() == pytest.approx(np.mean([*expected, 0.3]))

@@ -6,7 +6,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -43,6 +45,17 @@ class Likelihood(nn.Module):
     @abstractmethod
     def distribution(self, parameters: Tensor) -> Distribution:
         """Give the distribution, batch (..., C), that parameters (..., P) make."""
+
+    def check(self, column: Column, values: NDArray[np.float64]) -> None:
+        """Refuse observed values that this likelihood gives no probability; by default none.
+
+        Args:
+            column: one that it serves.
+            values: its observed values, encoded.
+
+        Raises:
+            ValueError: there is such a value.
+        """
 
     def forward(self, u: Tensor) -> Distribution:
         """Give p(x | u), batch (..., C), for u (..., H)."""

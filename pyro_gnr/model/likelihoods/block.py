@@ -12,7 +12,7 @@ from torch.distributions import Distribution, constraints
 
 from pyro_gnr.model.conditionals import Shape
 from pyro_gnr.model.likelihoods.base import Likelihood
-from pyro_gnr.model.transport import transport
+from pyro_gnr.model.transport import restrict, transport
 
 __all__ = ["Block", "BlockLikelihood", "Columnwise"]
 
@@ -78,6 +78,13 @@ class Columnwise(TorchDistribution):
             [transport(b.distribution, uniforms[..., b.columns]) for b in self.blocks]
         )
 
+    def restricted(self, value: Tensor) -> Columnwise:
+        """Give p(x | what values (..., D) leave open of x), column by column."""
+        blocks = [
+            Block(restrict(b.distribution, value[..., b.columns]), b.columns) for b in self.blocks
+        ]
+        return Columnwise(blocks, self.order)
+
     def _float(self, parts: Sequence[Tensor]) -> Tensor:
         return self.side_by_side([part.to(torch.get_default_dtype()) for part in parts])
 
@@ -85,6 +92,11 @@ class Columnwise(TorchDistribution):
 @transport.register
 def _(distribution: Columnwise, uniforms: Tensor) -> Tensor:
     return distribution.transport(uniforms)
+
+
+@restrict.register
+def _(distribution: Columnwise, value: Tensor) -> Columnwise:
+    return distribution.restricted(value)
 
 
 class BlockLikelihood(nn.Module):

@@ -14,9 +14,11 @@ from pyro_gnr.model.likelihoods import (
     Bernoulli,
     BlockLikelihood,
     Categorical,
+    Censored,
     Columnwise,
     Gaussian,
     StudentT,
+    Truncated,
 )
 from pyro_gnr.model.likelihoods.block import Block
 from pyro_gnr.model.linear import LinearModel
@@ -26,6 +28,14 @@ from pyro_gnr.model.transport import cdf, transport
 
 NUMBERS = [Column(name, Kind.CONTINUOUS, "float64") for name in "abc"]
 COINS = [Column(name, Kind.BINARY, "bool", levels=(False, True)) for name in "abc"]
+LIMITED = [
+    Column(name, Kind.CENSORED, "str", location=2.0, scale=2.0, intervals=intervals)
+    for name, intervals in (
+        ("a", ((-np.inf, 0.0), (6.0, np.inf))),
+        ("b", ((-np.inf, 3.0), (1.0, 2.0), (2.0, np.inf))),
+        ("c", ()),
+    )
+]
 LEVELS = [
     Column(name, Kind.CATEGORICAL, "str", levels=tuple("pqrst"[:n]))
     for name, n in (("a", 3), ("b", 5), ("c", 2))
@@ -36,6 +46,10 @@ LIKELIHOODS = {
     "gaussian, one scale": (Gaussian(floor=0.3, heteroscedastic=False), NUMBERS),
     "student_t": (StudentT(), NUMBERS),
     "student_t, one scale": (StudentT(df=3.0, heteroscedastic=False), NUMBERS),
+    "truncated": (Truncated(lower=-7.0, upper=8.0), NUMBERS),
+    "truncated, one side": (Truncated(upper=7, ceiling=1.0, heteroscedastic=False), NUMBERS),
+    "censored": (Censored(), LIMITED),
+    "censored, one scale": (Censored(floor=0.3, heteroscedastic=False), LIMITED),
     "bernoulli": (Bernoulli(), COINS),
     "categorical": (Categorical(), LEVELS),
     "categorical, two levels": (Categorical(), COINS),
@@ -189,10 +203,10 @@ def test_single_precision(served):
 # --- what is particular to some --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cls", [Gaussian, StudentT])
+@pytest.mark.parametrize("cls", [Gaussian, StudentT, Censored])
 def test_scale_has_a_floor_and_a_ceiling(cls):
     likelihood = cls(floor=0.2)
-    likelihood.build(NUMBERS, u_dim=H)
+    likelihood.build(LIMITED if cls is Censored else NUMBERS, u_dim=H)
     with torch.no_grad():
         likelihood.head.bias[C:] = -1e3
         assert likelihood(torch.zeros(H)).scale.tolist() == [0.2] * C
