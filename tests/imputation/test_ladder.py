@@ -110,7 +110,7 @@ def test_hidden_cells_are_predicted_from_the_observed_side():
     rows = np.arange(len(holed))
     found = np.concatenate(
         [
-            fitted._mixture(posterior, hidden.observed[batch]).point()[:, 0].numpy()
+            fitted._mixture(posterior, hidden, batch).point()[:, 0].numpy()
             for batch, _, posterior in fitted._posteriors(hidden, rows)
         ]
     )

@@ -33,8 +33,8 @@ class Milder(Conjunction):
         super().__init__()
         self.softness = softness
 
-    def build(self, u_dim, rates):
-        super().build(u_dim, 1.0 - (1.0 - rates) / self.softness)
+    def build(self, columns, u_dim, *, rates):
+        super().build(columns, u_dim, rates=1.0 - (1.0 - rates) / self.softness)
 
 
 class Sharper(Gaussian):

@@ -288,7 +288,7 @@ def test_block_likelihood_keeps_its_places_out_of_the_state_dict():
     block = BlockLikelihood([numbers, coins], [[3, 0, 2], [1]])
     assert set(block.state_dict()) == {
         f"likelihoods.{i}.head.{name}" for i in (0, 1) for name in ("weight", "bias")
-    }
+    } | {"likelihoods.0.width"}
     u, x = torch.randn(H), torch.tensor([7.0, 1.0, 8.0, 9.0])
     ours = block(u).log_prob(x)
     torch.testing.assert_close(ours[[3, 0, 2]], numbers(u).log_prob(x[[3, 0, 2]]))
