@@ -73,6 +73,7 @@ def assemble(
     Raises:
         ValueError: an unknown name or column, or a likelihood that does not serve the kind.
         TypeError: a template that is no such part.
+        ImportError: the prior needs a library that is not installed.
     """
     if fusion not in FUSIONS:
         raise ValueError(f"got fusion={fusion!r}, expected one of {list(FUSIONS)}.")
@@ -89,6 +90,7 @@ def assemble(
     p_x = _block_likelihood(columns, likelihood_templates(columns, likelihoods), layer.out_dim)
     model = GNR(p_z, layer, x_given_u=p_x, m_given_ux=p_m, mask_weight=mask_weight)
     encoder = Encoder(Features(columns), len(columns), latent_dim=latent_dim, hidden=hidden)
+    p_z.attach(encoder)
     return model, _guide(encoder, layer, fusion)
 
 
@@ -210,6 +212,7 @@ def start(
         of_holes = linear.take(places[n_features:])
         model.m_given_ux.start(of_holes, holes.scale)
         encoder.start_holes(of_holes, holes)
+    model.prior.start(x[rows], (visible if observed is None else observed)[rows], visible[rows])
 
 
 def hole_scale(observed: Tensor, dtype: torch.dtype) -> FeatureScale:
