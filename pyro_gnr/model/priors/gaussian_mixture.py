@@ -38,7 +38,7 @@ class GaussianMixture(Prior):
         ValueError: `components` is no whole number >= 1, or `floor` is not in (0, 1).
 
     Source: Dilokthanakul et al. 2016 (arXiv 1611.02648); as a baseline, Tomczak & Welling,
-    AISTATS 2018 (arXiv 1705.07120), section 4.
+    AISTATS 2018 (arXiv 1705.07120).
 
     Example:
         >>> prior = GaussianMixture(components=4)

@@ -397,12 +397,13 @@ def test_vamp_is_the_mean_of_the_posteriors_of_its_rows(columns_of):
     for p in guide.parameters():
         p.add_(0.3 * torch.randn_like(p))
     x, _ = model(size=6)
-    observed = torch.rand(6, 4) < 0.6
+    observed = torch.rand(6, 4) < 0.7
+    visible = observed & (torch.rand(6, 4) < 0.7)  # some are hidden
     prior = model.prior
-    prior.features.copy_(guide.encoder.features(x, observed)[0])
-    for relaxed in (prior.visible, prior.observed):
-        relaxed.copy_(torch.where(observed, 5.0, -5.0))  # as good as 1 and 0
-    q = guide.encoder(x, observed, observed)
+    prior.features.copy_(guide.encoder.features(x, visible)[0])
+    for relaxed, exact in ((prior.visible, visible), (prior.observed, observed)):
+        relaxed.copy_(torch.where(exact, 5.0, -5.0))  # as good as 1 and 0
+    q = guide.encoder(x, observed, visible)
     z = torch.randn(K, N, 3)
     expected = torch.stack(
         [
