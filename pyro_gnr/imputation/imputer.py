@@ -46,7 +46,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         mechanism: template of p(m|u): "conjunction" (GNR: holes share the latent with the
             values), "ignorable" (missing at random), or a `Mechanism` class,
             `functools.partial` or unbuilt instance.
-        prior: template of p(z), likewise.
+        prior: template of p(z), likewise: "standard_normal", "gaussian_mixture", "vamp" or
+            "flow" (see `pyro_gnr.model.priors`).
         likelihoods: templates of p(x_j|u) by column name, likewise; others go by kind.
         kinds: "continuous", "binary", "categorical", "censored", "censored_log" or "ignore" by
             column name; others go by dtype and values (see `Schema.learn`).

@@ -61,6 +61,7 @@ def assemble(
     Raises:
         ValueError: an unknown name or column, or a likelihood that does not serve the kind.
         TypeError: a template that is no such part.
+        ImportError: the prior needs a library that is not installed.
     """
     if fusion not in FUSIONS:
         raise ValueError(f"got fusion={fusion!r}, expected one of {list(FUSIONS)}.")
@@ -77,6 +78,7 @@ def assemble(
     p_x = _block_likelihood(columns, likelihood_templates(columns, likelihoods), layer.out_dim)
     model = GNR(p_z, layer, x_given_u=p_x, m_given_ux=p_m, mask_weight=mask_weight)
     encoder = Encoder(Features(columns), len(columns), latent_dim=latent_dim, hidden=hidden)
+    p_z.attach(encoder)
     return model, _guide(encoder, layer, fusion, samples_missing_x=model.samples_missing_x)
 
 

@@ -99,9 +99,20 @@ class Encoder(nn.Module):
             observed: (N, D) bool, m.
             visible: (N, D) bool, True where x may be seen.
         """
-        features, seen = self.features(x, visible)
-        m = observed.to(x.dtype)
-        shift, log_precision = self._correction(torch.cat([features, visible.to(x), m], -1))
+        features, _ = self.features(x, visible)
+        return self.from_features(features, visible.to(x.dtype), observed.to(x.dtype))
+
+    def from_features(self, features: Tensor, visible: Tensor, m: Tensor) -> PrecisionNormal:
+        """Give q(z | x_o, m), batch (N,), event (L,), of rows whose features are known.
+
+        Args:
+            features: (N, F) standardised features.
+            visible: (N, D), 1 where x may be seen; between 0 and 1 a cell speaks with that
+                share of its precision.
+            m: (N, D), 1 where a cell is observed, else 0, or between.
+        """
+        shift, log_precision = self._correction(torch.cat([features, visible, m], -1))
+        seen = visible[:, self.features.column]
         weight = seen * self.log_precision.clamp(max=10.0).exp()
         a = self.directions
         outer = outer_rows(a)

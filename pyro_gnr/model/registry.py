@@ -25,11 +25,16 @@ from pyro_gnr.model.mechanisms import (
     Selection,
     SelfMasking,
 )
-from pyro_gnr.model.priors import StandardNormal
+from pyro_gnr.model.priors import Flow, GaussianMixture, StandardNormal, VampPrior
 
 __all__ = ["LIKELIHOODS", "MECHANISMS", "PRIORS", "describe", "rebuild", "resolve"]
 
-PRIORS: dict[str, type[nn.Module]] = {"standard_normal": StandardNormal}
+PRIORS: dict[str, type[nn.Module]] = {
+    "standard_normal": StandardNormal,
+    "gaussian_mixture": GaussianMixture,
+    "vamp": VampPrior,
+    "flow": Flow,
+}
 LIKELIHOODS: dict[str, type[nn.Module]] = {
     "gaussian": Gaussian,
     "student_t": StudentT,

@@ -77,6 +77,7 @@ def start(
         of_holes, scale_of_holes = linear.take(places[n_features:]), hole_scale(observed, x.dtype)
         mechanism.start(of_holes, scale_of_holes.scale)
         encoder.start_holes(of_holes, scale_of_holes)
+    model.prior.start(x[rows], (visible if observed is None else observed)[rows], visible[rows])
 
 
 def _linear(

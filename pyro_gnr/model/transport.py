@@ -16,6 +16,7 @@ from scipy import special
 from torch import Tensor
 
 from pyro_gnr.model.conditionals import PrecisionNormal
+from pyro_gnr.model.densities import PrecisionMixture, WarpedNormal
 from pyro_gnr.model.truncation import TruncatedNormal
 
 __all__ = ["bracket", "cdf", "restrict", "transport"]
@@ -62,6 +63,16 @@ def _(distribution: MaskedDistribution, uniforms: Tensor) -> Tensor:
 def _(distribution: PrecisionNormal, uniforms: Tensor) -> Tensor:
     noise = torch.special.ndtri(uniforms).to(distribution.loc.dtype)
     return distribution.from_noise(noise)
+
+
+@transport.register
+def _(distribution: PrecisionMixture, uniforms: Tensor) -> Tensor:
+    return distribution.from_uniforms(uniforms)
+
+
+@transport.register
+def _(distribution: WarpedNormal, uniforms: Tensor) -> Tensor:
+    return distribution.from_noise(torch.special.ndtri(uniforms).to(distribution.zero.dtype))
 
 
 @transport.register

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyro
 import pytest
 import torch
 from pandas.testing import assert_frame_equal
@@ -23,7 +24,7 @@ from pyro_gnr import GNRImputer
 from pyro_gnr.imputation import storage
 from pyro_gnr.model.likelihoods import Gaussian
 from pyro_gnr.model.mechanisms import Conjunction
-from pyro_gnr.model.priors import StandardNormal
+from pyro_gnr.model.priors import Flow, GaussianMixture, StandardNormal, VampPrior
 
 
 class Milder(Conjunction):
@@ -99,6 +100,56 @@ def test_every_model_comes_back(X, imputer_of, ignored, tmp_path, fusion, mechan
     loaded = GNRImputer.load(tmp_path / "model", device="cpu")
     assert_alike(loaded, imputer, X)
     assert_frame_equal(loaded.transform(X), imputer.transform(X))
+
+
+PRIORS = {
+    "gaussian_mixture": GaussianMixture(components=3),
+    "vamp": partial(VampPrior, components=np.int64(4)),
+    "flow": Flow(transforms=1, hidden=4),
+}
+
+
+@pytest.mark.parametrize("fusion", ["deterministic", "replayed"])
+@pytest.mark.parametrize("prior", PRIORS)
+def test_every_prior_comes_back(X, imputer_of, ignored, tmp_path, prior, fusion):
+    """Bit for bit; a VampPrior's encoder is the guide's, and is written once."""
+    imputer = imputer_of(prior=PRIORS[prior], fusion=fusion, kinds=ignored, learning_rate=0.05)
+    imputer.fit(X).save(tmp_path / "model")
+    loaded = GNRImputer.load(tmp_path / "model", device="cpu")
+    for kept in (imputer, loaded):
+        fitted = kept._fitted
+        assert (prior == "vamp") == (fitted.guide.encoder in fitted.model.modules())
+    one, two = (kept.impute(X, m=3).draws.values for kept in (imputer, loaded))
+    np.testing.assert_array_equal(one, two)
+    assert_alike(loaded, imputer, X)
+    stored = load_file(tmp_path / "model" / "weights.safetensors")
+    assert sum(name.endswith("encoder.centre") for name in stored) == 1
+    again = clone(loaded).fit(X)
+    np.testing.assert_array_equal(again.impute(X, m=3).draws.values, one)
+    assert len(pyro.get_param_store()) == 0
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_priors_by_name(X, imputer_of, ignored, tmp_path, prior):
+    imputer = imputer_of(prior=prior, kinds=ignored).fit(X)
+    imputer.save(tmp_path / "model")
+    loaded = GNRImputer.load(tmp_path / "model", device="cpu")
+    assert loaded.prior == prior
+    assert_alike(loaded, imputer, X)
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_a_lost_weight_of_a_prior_is_missed(X, imputer_of, ignored, tmp_path, prior):
+    """Also one that guide and prior share, which is kept under one of its two names."""
+    imputer_of(prior=PRIORS[prior], kinds=ignored, max_steps=0).fit(X).save(tmp_path / "model")
+    own = [n for n in load_file(tmp_path / "model" / "weights.safetensors") if "model.prior" in n]
+    assert own
+    for name in own:
+        damaged = Path(shutil.copytree(tmp_path / "model", tmp_path / "damaged"))
+        reweigh(damaged, lambda w, name=name: w.pop(name))
+        with pytest.raises(ValueError, match="weights do not fit"):
+            GNRImputer.load(damaged)
+        shutil.rmtree(damaged)
 
 
 def test_polars_and_arrays_come_back(polars_X, polars_fitted, X, numbers_of, imputer_of, tmp_path):

@@ -44,6 +44,26 @@ def test_encoder_follows_its_equation(mixed, simulate_rows):
         torch.testing.assert_close(q.loc[n], torch.linalg.solve(precision, pull))
 
 
+@torch.no_grad()
+def test_a_half_visible_cell_speaks_with_half_its_precision(linear_gaussian):
+    """Pseudo-rows (see `VampPrior`): between seen and unseen everything is linear."""
+    encoder = linear_gaussian().guide.encoder
+    features, m = torch.randn(1, 4), torch.ones(1, 4)
+    visible = torch.tensor([[0.0, 1.0, 1.0, 0.0]])
+    half = visible.clone()
+    half[0, 1] = 0.5
+    unseen = visible.clone()
+    unseen[0, 1] = 0.0
+    precisions, pulls = [], []
+    for v in (visible, half, unseen):
+        q = encoder.from_features(features, v, m)
+        precisions.append(q.precision_tril[0] @ q.precision_tril[0].T)
+        pulls.append(precisions[-1] @ q.loc[0])
+    torch.testing.assert_close(precisions[1], (precisions[0] + precisions[2]) / 2)
+    torch.testing.assert_close(pulls[1], (pulls[0] + pulls[2]) / 2)
+    assert (precisions[0] - precisions[2]).abs().max() > 0.1
+
+
 def test_hidden_cell_is_told_from_a_missing_one(mixed, simulate_rows):
     """m is 1 for a hidden cell and 0 for a missing one; x is seen of neither."""
     model, guide = mixed()

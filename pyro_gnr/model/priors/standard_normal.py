@@ -1,34 +1,23 @@
-"""Priors p(z) of the latent variable."""
+"""The standard normal prior."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-__all__ = ["Prior", "StandardNormal"]
+from pyro_gnr.model.priors.base import Prior
 
-
-class Prior(nn.Module):
-    """A distribution over z in R^L; abstract.
-
-    A subclass takes only hyperparameters in its constructor (kept under their own names), makes
-    its parameters in `build`, and returns p(z) from `forward`.
-    """
-
-    @abstractmethod
-    def build(self, latent_dim: int) -> None:
-        """Make the parameters for z of `latent_dim` numbers."""
-
-    @abstractmethod
-    def forward(self) -> dist.TorchDistribution:
-        """Give p(z), batch (), event (L,)."""
+__all__ = ["StandardNormal"]
 
 
 class StandardNormal(Prior):
     r"""The standard normal prior p(z) = N(0, I).
+
+    *Choose it* unless there is a reason not to: the decoder can bend it into other shapes, the
+    linear start is exact under it, and it is the prior of the paper. *Costs* nothing.
+
+    Source: Kingma & Welling, ICLR 2014 (arXiv 1312.6114).
 
     Example:
         >>> prior = StandardNormal()
