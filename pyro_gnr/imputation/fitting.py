@@ -66,6 +66,7 @@ def _plan(imputer: GNRImputer) -> TrainingPlan:
     return TrainingPlan(
         particles=int(imputer.particles),
         renyi_order=float(imputer.renyi_order),
+        gradient=imputer.gradient,
         max_steps=int(imputer.max_steps),
         batch_size=int(imputer.batch_size),
         learning_rate=float(imputer.learning_rate),

@@ -56,6 +56,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         fusion: "deterministic" u = f(z); or random u, "replayed" or "amortised" by the guide.
         particles: K of the training bound.
         renyi_order: order of the training bound; 0 is IWAE.
+        gradient: estimator of the bound's gradient in training: "iwae"; "dreg", doubly
+            reparameterised (order 0); or "stl", sticking the landing (order 0, where it is
+            biased with more than one particle, or 1); see `IWELBO`.
         mask_weight: exponent >= 0 of p(m|u) in training; imputation always uses 1.
         max_steps: gradient steps at most.
         batch_size: rows a step.
@@ -104,6 +107,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         fusion: str = "deterministic",
         particles: int = 20,
         renyi_order: float = 0.0,
+        gradient: str = "iwae",
         mask_weight: float = 1.0,
         max_steps: int = 1500,
         batch_size: int = 128,
@@ -127,6 +131,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.fusion = fusion
         self.particles = particles
         self.renyi_order = renyi_order
+        self.gradient = gradient
         self.mask_weight = mask_weight
         self.max_steps = max_steps
         self.batch_size = batch_size

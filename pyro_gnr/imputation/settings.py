@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pyro_gnr.data.table import Schema
+from pyro_gnr.inference.objective import check_gradient
 from pyro_gnr.model.assemble import FUSIONS
 from pyro_gnr.model.features import feature_counts
 from pyro_gnr.model.mechanisms import Mechanism
@@ -84,6 +85,7 @@ def check_settings(imputer: GNRImputer) -> Settings:
         raise ValueError(f"got mask_weight={imputer.mask_weight!r}, expected a number >= 0.")
     if not (is_number(imputer.renyi_order) and math.isfinite(imputer.renyi_order)):
         raise ValueError(f"got renyi_order={imputer.renyi_order!r}, expected a finite number.")
+    check_gradient(imputer.gradient, renyi_order=imputer.renyi_order, particles=imputer.particles)
     _check_choice(imputer, "validation", ("rows", "cells", None))
     _check_choice(imputer, "fusion", FUSIONS)
     for name in ("kinds", "likelihoods"):

@@ -40,6 +40,7 @@ _PLAIN = (
     "fusion",
     "particles",
     "renyi_order",
+    "gradient",
     "mask_weight",
     "max_steps",
     "batch_size",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import pyro
@@ -13,9 +14,10 @@ from pyro.infer import ELBO
 from pyro.infer.enum import get_importance_trace
 from torch import Tensor, nn
 
-__all__ = ["IWELBO", "WeightedTraces", "log_weights", "renyi_bound"]
+__all__ = ["GRADIENTS", "IWELBO", "WeightedTraces", "check_gradient", "log_weights", "renyi_bound"]
 
 PARTICLES = "particles"  # name of the plate that this module puts around model and guide
+GRADIENTS = ("iwae", "dreg", "stl")
 
 
 class WeightedTraces(NamedTuple):
@@ -51,11 +53,15 @@ def log_weights(
         ValueError: a site lies outside the row plate, or a site of the guide cannot be
             reparameterised.
     """
+    return _weighted(_vectorised(model, particles), _vectorised(guide, particles), args, kwargs)
 
-    def vectorised(fn: nn.Module) -> Any:
-        return pyro.plate(PARTICLES, particles, dim=-2)(poutine.broadcast(fn))
 
-    traces = get_importance_trace("flat", 2, vectorised(model), vectorised(guide), args, kwargs)
+def _vectorised(fn: nn.Module, particles: int) -> Any:
+    return pyro.plate(PARTICLES, particles, dim=-2)(poutine.broadcast(fn))
+
+
+def _weighted(model: Any, guide: Any, args: Any, kwargs: Any) -> WeightedTraces:
+    traces = get_importance_trace("flat", 2, model, guide, args, kwargs)
     model_trace, guide_trace = traces
     for site in _samples(guide_trace):
         if not site["fn"].has_rsample:
@@ -63,14 +69,17 @@ def log_weights(
                 f"guide site {site['name']!r} ({type(site['fn']).__name__}) cannot be "
                 "reparameterised, and its gradient would be wrong: use one that has rsample."
             )
-    log_weights: Any = sum(_row_log_prob(site) for site in _samples(model_trace))
-    for site in _samples(guide_trace):
-        log_weights = log_weights - _row_log_prob(site)
+    log_weights = _log_density(model_trace) - _log_density(guide_trace)
     return WeightedTraces(log_weights, model_trace, guide_trace)
 
 
 def _samples(trace: poutine.Trace) -> Iterable[Any]:
     return (site for site in trace.nodes.values() if site["type"] == "sample")
+
+
+def _log_density(trace: poutine.Trace) -> Any:
+    """Log-density (K, N) of all sites of a trace."""
+    return sum(_row_log_prob(site) for site in _samples(trace))
 
 
 def _row_log_prob(site: Any) -> Tensor:
@@ -83,6 +92,66 @@ def _row_log_prob(site: Any) -> Tensor:
         )
     log_prob: Tensor = site["log_prob"]
     return log_prob
+
+
+def _pathwise_log_weights(
+    model: nn.Module, guide: nn.Module, args: Any, kwargs: Any, *, particles: int, squared: bool
+) -> Tensor:
+    """Give log-weights (K, N) through which the guide is reached by its draws alone.
+
+    Model and log q get copies of the draws, while later sites of the guide were made from the
+    draws themselves. So what flows back into a copy is d log w_k / d draw, no more, and there
+    `squared` multiplies it by w~_k: the bound's own w~_k becomes w~_k^2 on all paths through
+    draws, and stays w~_k on the model's parameters.
+    """
+    model, guide = (_vectorised(fn, particles) for fn in (model, guide))
+    draws = poutine.trace(guide).get_trace(*args, **kwargs)
+    for site in _samples(draws):
+        site["value"] = site["value"].view_as(site["value"])
+    # Once more, so that a later site's density sees the copies of the earlier ones.
+    traces = _weighted(model, poutine.replay(guide, trace=draws), args, kwargs)
+    _check_repeatable(draws, traces.guide)
+    latents = [s["value"] for s in _samples(traces.guide) if not s["is_observed"]]
+    copies = [value for value in latents if value.requires_grad]
+    log_q = _of_draws_alone(_log_density(traces.guide), copies)
+    log_weights: Tensor = _log_density(traces.model) - log_q
+    if squared:
+        weights = log_weights.detach().softmax(0)
+        for copy in copies:
+            copy.register_hook(partial(_times_rows, weights))
+    return log_weights
+
+
+@torch.no_grad()
+def _check_repeatable(once: poutine.Trace, again: poutine.Trace) -> None:
+    once.compute_log_prob()
+    for name, site in again.nodes.items():
+        if site["type"] != "sample":
+            continue
+        before, after = once.nodes[name]["log_prob"], site["log_prob"]
+        if not torch.allclose(before, after, rtol=1e-3, atol=1e-3, equal_nan=True):
+            raise ValueError(
+                f"guide site {name!r} has another density when the guide runs again with the same "
+                "draws, as after dropout: make the guide repeatable, or use gradient='iwae'."
+            )
+
+
+def _of_draws_alone(log_q: Tensor, draws: list[Tensor]) -> Tensor:
+    """Give log q (K, N) with the same derivatives by the draws and none by anything else."""
+    value = log_q.detach()
+    if not (draws and log_q.requires_grad):
+        return value
+    slopes = torch.autograd.grad(log_q.sum(), draws, allow_unused=True)
+    for draw, slope in zip(draws, slopes, strict=True):
+        if slope is not None:
+            change = slope * (draw - draw.detach())  # 0, but not its derivative
+            value = value + change.reshape(*value.shape, -1).sum(-1)
+    return value
+
+
+def _times_rows(weights: Tensor, gradient: Tensor) -> Tensor:
+    """Multiply a gradient (K, N, ...) by weights (K, N)."""
+    return weights.reshape(*weights.shape, *[1] * (gradient.dim() - 2)) * gradient
 
 
 def renyi_bound(log_weights: Tensor, order: float = 0.0) -> Tensor:
@@ -102,6 +171,36 @@ def renyi_bound(log_weights: Tensor, order: float = 0.0) -> Tensor:
     return (scaled.logsumexp(0) - math.log(len(log_weights))) / (1.0 - order)
 
 
+def check_gradient(gradient: str, *, renyi_order: float, particles: int) -> None:
+    """Check that a gradient estimator is known and estimates the bound of this order.
+
+    Args:
+        gradient: name of the estimator; see `IWELBO`.
+        renyi_order: order of the bound.
+        particles: K.
+
+    Raises:
+        ValueError: the name is unknown, or the estimator is for other orders.
+
+    Example:
+        >>> check_gradient("dreg", renyi_order=0.5, particles=20)
+        Traceback (most recent call last):
+        ValueError: got gradient='dreg' with renyi_order=0.5, expected renyi_order=0: ...
+    """
+    if gradient not in GRADIENTS:
+        raise ValueError(f"got gradient={gradient!r}, expected one of {list(GRADIENTS)}.")
+    if gradient == "dreg" and renyi_order != 0.0:
+        expected = "renyi_order=0"
+    elif gradient == "stl" and particles > 1 and renyi_order not in (0.0, 1.0):
+        expected = "renyi_order 0 or 1, or one particle"
+    else:
+        return
+    raise ValueError(
+        f"got gradient={gradient!r} with renyi_order={renyi_order}, expected {expected}: its "
+        "gradient is of no other bound; gradient='iwae' is of any."
+    )
+
+
 class IWELBO(ELBO):
     r"""Importance-weighted (Renyi) bound with K vectorised particles, per row.
 
@@ -110,15 +209,35 @@ class IWELBO(ELBO):
     the row plate (there they silently turn the weights into weights of the whole batch), and it
     is a module when called with model and guide, so that any torch optimiser works.
 
+    The loss is the same number whatever the estimator of its gradient. With draws h_k ~ q and
+    w~_k = w_k / sum_j w_j, stopped where it is a factor, the gradient of a row's bound is
+
+    - "iwae": that of sum_k w~_k log w_k, draws and parameters live. It contains the score
+      -w~_k d log q(h_k) / d phi, which drowns the guide's signal as K grows.
+    - "dreg" (order 0): for the guide that of sum_k w~_k^2 log w_k with all parameters stopped and
+      draws live; for the model that of sum_k w~_k log w_k at stopped draws. Unbiased, no score.
+    - "stl": that of "iwae" without the score. Unbiased for order 1 or one particle, where the
+      score is 0 on average; biased for order 0 and K > 1.
+
+    Where the guide is the exact posterior, "dreg" and "stl" give it gradient 0 in every draw. A
+    p(u|z) that model and guide share gets both parts. "dreg" and "stl" run the guide twice, so it
+    must be repeatable (no dropout), and no parameter may move the support of a site, such as a
+    `Uniform`'s or `Delta`'s, other than by earlier draws.
+
     Args:
         particles: K >= 1.
         renyi_order: 0 is IWAE and converges to log p as K grows; in (0, 1) the bound converges
             below it; 1 is the ELBO; below 0 it is no lower bound.
+        gradient: estimator of the gradient: "iwae" (any order), "dreg" (order 0) or "stl" (order
+            0 or 1, or one particle).
 
     Raises:
-        ValueError: `particles` is no positive whole number, or the order is not finite.
+        ValueError: `particles` is no positive whole number, the order is not finite, or the
+            estimator is unknown or for other orders.
 
-    Source: Burda et al. 2016 (arXiv 1509.00519), Li & Turner 2016 (arXiv 1602.02311).
+    Source: Burda et al. 2016 (arXiv 1509.00519), Li & Turner 2016 (arXiv 1602.02311); "dreg":
+    Tucker, Lawson, Gu & Maddison 2019 (arXiv 1810.04152), IWAE-DReG; "stl": Roeder, Wu & Duvenaud
+    2017 (arXiv 1703.09194).
 
     Example:
         >>> import pyro.distributions as dist
@@ -137,18 +256,29 @@ class IWELBO(ELBO):
         True
     """
 
-    def __init__(self, particles: int = 20, renyi_order: float = 0.0) -> None:
+    def __init__(
+        self, particles: int = 20, renyi_order: float = 0.0, *, gradient: str = "iwae"
+    ) -> None:
         if not (isinstance(particles, int) and particles >= 1):
             raise ValueError(f"got particles={particles!r}, expected a whole number >= 1.")
         if not math.isfinite(renyi_order):
             raise ValueError(f"got renyi_order={renyi_order}, expected a finite number.")
+        check_gradient(gradient, renyi_order=renyi_order, particles=particles)
         super().__init__(num_particles=particles, max_plate_nesting=1, vectorize_particles=True)
         self.renyi_order = renyi_order
+        self.gradient = gradient
 
     def row_bounds(self, model: nn.Module, guide: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
         """Give the bound of each row, (N,), differentiable."""
-        traces = log_weights(model, guide, *args, particles=self.num_particles, **kwargs)
-        return renyi_bound(traces.log_weights, self.renyi_order)
+        particles = self.num_particles
+        if self.gradient == "iwae" or not torch.is_grad_enabled():
+            log_w = log_weights(model, guide, *args, particles=particles, **kwargs).log_weights
+        else:
+            squared = self.gradient == "dreg"
+            log_w = _pathwise_log_weights(
+                model, guide, args, kwargs, particles=particles, squared=squared
+            )
+        return renyi_bound(log_w, self.renyi_order)
 
     def differentiable_loss(
         self,

@@ -57,6 +57,7 @@ class TrainingPlan:
     Attributes:
         particles: K of the training bound.
         renyi_order: order of the training bound; 0 is IWAE.
+        gradient: estimator of its gradient, "iwae", "dreg" or "stl"; see `IWELBO`.
         max_steps: gradient steps at most.
         batch_size: rows a step (all, where there are fewer).
         learning_rate: of Adam at the start; falls to 0 over `max_steps` along a cosine.
@@ -66,6 +67,7 @@ class TrainingPlan:
 
     particles: int = 20
     renyi_order: float = 0.0
+    gradient: str = "iwae"
     max_steps: int = 1500
     batch_size: int = 128
     learning_rate: float = 1e-3
@@ -244,7 +246,8 @@ class _Stepper:
         plan: TrainingPlan,
         row_weights: Tensor | None,
     ) -> None:
-        self.loss_of = IWELBO(plan.particles, plan.renyi_order)(model, guide)
+        objective = IWELBO(plan.particles, plan.renyi_order, gradient=plan.gradient)
+        self.loss_of = objective(model, guide)
         self.data = data
         self.row_weights = row_weights
         # A replayed u|z belongs to model and guide, and is stepped once.

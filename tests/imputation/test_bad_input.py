@@ -399,6 +399,8 @@ ARGUMENTS = [
     ("particles", True, ValueError, "particles=True"),
     ("renyi_order", np.nan, ValueError, "renyi_order=nan, expected a finite number"),
     ("renyi_order", "0", ValueError, "renyi_order='0'"),
+    ("gradient", "sgd", ValueError, r"gradient='sgd', expected one of \['iwae', 'dreg', 'stl'\]"),
+    ("gradient", None, ValueError, "gradient=None, expected one of"),
     ("mask_weight", -0.1, ValueError, "mask_weight=-0.1, expected a number >= 0"),
     ("mask_weight", np.inf, ValueError, "mask_weight=inf"),
     ("mask_weight", np.nan, ValueError, "mask_weight=nan"),
@@ -431,6 +433,12 @@ ARGUMENTS = [
 )
 def test_arguments_are_checked_before_training(refused, name, value, error, message):
     refused(frame(c=["x", "y", None, "y", "x"]), message, error=error, **{name: value})
+
+
+@pytest.mark.parametrize(("gradient", "order"), [("dreg", 1.0), ("dreg", 0.5), ("stl", 0.5)])
+def test_gradient_of_another_bound(refused, gradient, order):
+    message = f"gradient='{gradient}' with renyi_order={order}, expected renyi_order"
+    refused(frame(), message, gradient=gradient, renyi_order=order)
 
 
 def test_every_argument_has_a_bad_value_above(imputer_of):

@@ -339,6 +339,17 @@ def test_all_parts_work_together(X, imputer_of, ignored, fusion, mechanism):
     assert (interval["lower"] < interval["upper"])[interval["levels"].isna()].all()
 
 
+@pytest.mark.parametrize("fusion", ["deterministic", "replayed", "amortised"])
+def test_every_gradient_trains(X, imputer_of, ignored, fusion):
+    scores = []
+    for gradient in ("iwae", "dreg", "stl"):
+        options = {"fusion": fusion, "gradient": gradient, "validation": None}
+        imputer = imputer_of(kinds=ignored, **options).fit(X)
+        assert imputer.transform(X)[HOLEY].notna().all(axis=None)
+        scores.append(imputer.score(X))
+    assert len(set(scores)) == 3  # each a training of its own
+
+
 def test_arguments_that_do_not_concern_training_may_change_after_it(X, imputer_of, ignored):
     imputer = imputer_of(kinds=ignored).fit(X)
     assert imputer.impute(X, m=1).diagnostics["ess"].max() < 50.1

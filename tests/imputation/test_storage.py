@@ -167,6 +167,7 @@ def test_polars_and_arrays_come_back(polars_X, polars_fitted, X, numbers_of, imp
 def test_arguments_come_back(X, imputer_of, ignored, tmp_path):
     given = {
         "particles": np.int64(3),
+        "gradient": "dreg",
         "hidden": np.int32(4),
         "learning_rate": np.float32(0.01),
         "mask_weight": np.float64(0.7),

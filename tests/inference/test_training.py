@@ -108,6 +108,25 @@ def test_epochs_show_every_row_once(monkeypatch, case):
     assert not torch.equal(shown[0], shown[2])
 
 
+@pytest.mark.parametrize(
+    ("gradient", "order"), [("iwae", 0.5), ("dreg", 0.0), ("stl", 0.0), ("stl", 1.0)]
+)
+def test_every_gradient_trains(case, gradient, order):
+    model, guide, data = case
+    before = weights(model), weights(guide)
+    course = plan(max_steps=90, evaluate_every=30, gradient=gradient, renyi_order=order)
+    fit = train(model, guide, data, plan=course, seed=0)
+    assert fit.history[-1].loss < fit.history[0].loss - 0.1
+    assert largest_move(before[0], weights(model)) > 0 < largest_move(before[1], weights(guide))
+
+
+def test_gradient_of_another_bound_is_refused_before_training(case):
+    before = weights(*case[:2])
+    with pytest.raises(ValueError, match="gradient='dreg' with renyi_order=0.5"):
+        train(*case, plan=plan(gradient="dreg", renyi_order=0.5), seed=0)
+    assert_equal(before, weights(*case[:2]))
+
+
 def test_row_weights_stay_with_their_rows(case):
     """Rows of weight 0 could hold anything."""
     model, guide, (x, observed) = case
