@@ -280,7 +280,7 @@ def test_one_draw_equals_the_two_surrogates_written_out(mixed, simulate_rows, pa
         else:
             log_w = log_w + model.u_given_z(z).log_prob(u) - fused(guide, z).log_prob(u)
         cells = torch.where(observed, model.x_given_u(u).log_prob(x), 0.0).sum(-1)
-        holes = model.m_given_ux(u, None, observed).log_prob(observed.double())
+        holes = model.m_given_ux(u, None).log_prob(observed.double())
         return log_w + cells + 1.5 * holes
 
     torch.manual_seed(5)
@@ -386,7 +386,7 @@ def exact_elbo(world, guide):
     spread = torch.einsum("jl,nlk,jk->nj", head, covariance, head)
     cells = normal.log_prob(world.x) - spread / (2 * normal.scale.square())
     # Linear in u at slopes 0, where these are: the mean of u is enough for value and gradient.
-    holes = world.model.m_given_ux(q.loc, None, world.observed)
+    holes = world.model.m_given_ux(q.loc, None)
     trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
     log_det = 2 * q.precision_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     kl = 0.5 * (trace + q.loc.square().sum(-1) - q.loc.shape[-1] + log_det)
