@@ -38,6 +38,8 @@ def variants(n: int) -> dict[str, dict[str, Any]]:
         "hidden=0": {"hidden": 0},
         "hidden=64": {"hidden": 64},
         "particles=5": {"particles": 5},
+        "gradient=dreg": {"gradient": "dreg"},
+        "gradient=stl": {"gradient": "stl"},
         "batch_size=256": {"batch_size": 256},
         "learning_rate=3e-3": {"learning_rate": 3e-3},
         "max_steps=750": {"max_steps": 750},

@@ -219,10 +219,11 @@ class IWELBO(ELBO):
     - "stl": that of "iwae" without the score. Unbiased for order 1 or one particle, where the
       score is 0 on average; biased for order 0 and K > 1.
 
-    Where the guide is the exact posterior, "dreg" and "stl" give it gradient 0 in every draw. A
-    p(u|z) that model and guide share gets both parts. "dreg" and "stl" run the guide twice, so it
-    must be repeatable (no dropout), and no parameter may move the support of a site, such as a
-    `Uniform`'s or `Delta`'s, other than by earlier draws.
+    Where the guide is the exact posterior, "dreg" and "stl" give it gradient 0 in every draw. Both
+    run the guide twice, so it must be repeatable (no dropout), and no parameter may move the
+    support of a site, such as a `Uniform`'s or `Delta`'s, other than by earlier draws. A p(u|z)
+    that model and guide share gets both parts; its own score, which cancels in "iwae", then
+    drowns its signal: a replayed u is better served by "iwae".
 
     Args:
         particles: K >= 1.

@@ -189,6 +189,14 @@ def test_arguments_come_back(X, imputer_of, ignored, tmp_path):
     assert_alike(GNRImputer.load(tmp_path / "copy"), loaded, X)
 
 
+def test_model_from_before_there_was_a_choice_of_gradient(model):
+    path = model / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    del manifest["arguments"]["gradient"]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    assert GNRImputer.load(model, device="cpu").gradient == "iwae"
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_precision_comes_back_whatever_the_default_is(X, imputer_of, ignored, tmp_path, dtype):
     before = torch.get_default_dtype()
