@@ -111,7 +111,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         mask_weight: float = 1.0,
         max_steps: int = 1500,
         batch_size: int = 128,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         validation: str | None = "rows",
         validation_fraction: float = 0.1,
         patience: int = 5,

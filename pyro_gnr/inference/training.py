@@ -70,7 +70,7 @@ class TrainingPlan:
     gradient: str = "iwae"
     max_steps: int = 1500
     batch_size: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     evaluate_every: int = 100
     patience: int = 5
 

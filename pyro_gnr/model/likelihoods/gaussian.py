@@ -33,7 +33,7 @@ class Gaussian(LocationScale):
     """
 
     def __init__(
-        self, *, floor: float = 0.1, ceiling: float = 1.0, heteroscedastic: bool = True
+        self, *, floor: float = 0.05, ceiling: float = 1.0, heteroscedastic: bool = True
     ) -> None:
         super().__init__(floor=floor, ceiling=ceiling, heteroscedastic=heteroscedastic)
 
