@@ -88,8 +88,10 @@ KindOption = Annotated[
     typer.Option(
         "--kind",
         metavar="COLUMN=KIND",
-        help="Kind of a column, instead of the one seen: continuous, binary, categorical, or "
-        "ignore (carried through untouched). Repeatable.",
+        help="Kind of a column, instead of the one seen: continuous, positive (above 0), bounded "
+        "(in [0, 1] or [0, 100]; or say 'bounded(0, 20)'), count (0, 1, 2, ...), binary, "
+        "categorical, ordinal (levels with an order), or ignore (carried through untouched). "
+        "Repeatable.",
     ),
 ]
 SeedOption = Annotated[

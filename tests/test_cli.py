@@ -170,9 +170,13 @@ class TestDescribe:
         hints = [line for line in run("describe", path).out.splitlines() if "--kind" in line]
         assert hints == [
             "my id: an id? --kind 'my id=ignore'",
-            "ward: say --kind ward=categorical if these are labels",
+            "ward: say --kind ward=categorical if these are labels; say --kind ward=count if it "
+            "counts something",
+            "age: say --kind age=count if it counts something",
+            "dose: --kind dose=positive keeps imputations above 0",
         ]
-        ran = run("describe", path, "--kind", "my id=ignore", "--kind", "ward=continuous")
+        said = ("my id=ignore", "ward=continuous", "age=count", "dose=positive")
+        ran = run("describe", path, *(part for kind in said for part in ("--kind", kind)))
         assert "--kind" not in ran.out
 
     def test_names_that_are_numbers(self, tmp_path):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pyro_gnr.data import checks, completion, frames, keys
 from pyro_gnr.data.columns import (
+    Bounds,
     Column,
     Kind,
     encode_column,
@@ -73,10 +74,12 @@ class Schema:
 
         Args:
             X: pandas or polars DataFrame, or (N, D) array of numbers.
-            kinds: how to model some columns, by name: "continuous", "binary", "categorical" or
-                "ignore". Others go by dtype and values: booleans, strings and categories are
-                categorical (binary with two levels); numbers are continuous (binary if the
-                observed ones are exactly 0 and 1).
+            kinds: how to model some columns, by name: "continuous", "positive", "bounded" (or
+                "bounded(0, 20)"), "count", "binary", "categorical", "ordinal" or "ignore"; see
+                `Kind`. Others go by dtype and values: booleans, strings and categories are
+                categorical (binary with two levels; ordinal with more if pandas calls the
+                categories ordered); numbers are continuous (binary if the observed ones are
+                exactly 0 and 1).
 
         Returns:
             The schema.
@@ -90,9 +93,12 @@ class Schema:
         frame = frames.as_frame(X)
         names = frames.column_names(frame)
         chosen = checks.chosen_kinds(names, kinds or {})
+        bounds = checks.chosen_bounds(kinds or {})
         checks.check_shape(frame, names, chosen)
         native = zip(names, frames.native_columns(frame), strict=True)
-        return cls(tuple(_learn(column, name, chosen.get(name)) for name, column in native))
+        return cls(
+            tuple(_learn(column, n, chosen.get(n), bounds=bounds.get(n)) for n, column in native)
+        )
 
     def encode(self, X: Any, *, row_key: str | None = None) -> Table:
         """Encode a table with the columns of this schema.
@@ -161,7 +167,8 @@ class Table:
     Attributes:
         frame: the caller's object (pandas or polars DataFrame, or array), never modified.
         schema: how it was encoded.
-        values: (N, D) float64; standardised numbers or level codes 0, 1, ...; 0 where missing.
+        values: (N, D) float64; numbers in the units of their columns (`Column.location` and
+            `scale`) or level codes 0, 1, ...; 0 where missing.
         states: (N, D) int8 of `Cell`.
         keys: (N,) uint64 row keys.
 
@@ -240,8 +247,8 @@ class Table:
             values: (..., n) encoded values.
 
         Returns:
-            (..., n) numbers in the caller's units, rounded for integer columns; level columns
-            stay codes.
+            (..., n) numbers in the caller's units, rounded for integer columns and counts, and
+            within the limits of their columns; level columns stay codes.
 
         Example:
             >>> table = Schema.learn(np.array([[1.0], [3.0]])).encode(np.array([[1.0]]))
@@ -252,8 +259,9 @@ class Table:
         location = np.array([c.location for c in columns])[cols]
         scale = np.array([c.scale for c in columns])[cols]
         whole = np.array([c.whole for c in columns])[cols]
+        low, high = np.array([c.limits for c in columns]).reshape(-1, 2)[cols].T
         numbers = np.asarray(values, dtype=np.float64) * scale + location
-        return np.where(whole, np.rint(numbers), numbers)
+        return np.clip(np.where(whole, np.rint(numbers), numbers), low, high)
 
     def fill(self, values: np.ndarray) -> Any:
         """Complete the caller's table.
@@ -316,8 +324,8 @@ def _in_units(column: Column, decoded: NDArray[np.float64]) -> np.ndarray:
     return levels[decoded.astype(np.intp)]
 
 
-def _learn(native: Any, name: str, kind: Kind | None) -> Column:
+def _learn(native: Any, name: str, kind: Kind | None, *, bounds: Bounds | None) -> Column:
     if kind is Kind.IGNORE:
         holes = int((~frames.observed_cells(native)).sum())
         return ignored_column(name, dtype=str(native.dtype), holes=holes)
-    return learn_column(frames.read(native, name), kind)
+    return learn_column(frames.read(native, name), kind, bounds=bounds)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.transport import cdf, transport
@@ -15,6 +15,7 @@ __all__ = ["Mixture"]
 
 # Halvings of the bracket: 2^-30 of its width is below float32's resolution.
 BISECTIONS = 30
+POSITIVE = (constraints.positive, constraints.nonnegative)
 
 
 class Mixture(NamedTuple):
@@ -63,7 +64,10 @@ class Mixture(NamedTuple):
         return self.columns.side_by_side(parts).movedim(0, -1)
 
     def quantiles(self, probabilities: Tensor) -> Tensor:
-        """Give quantiles (Q, N, D) by bisection of the mixture's CDF; NaN for levels."""
+        """Give quantiles (Q, N, D) by bisection of the mixture's CDF; NaN for levels.
+
+        Those of counts are whole: the smallest number whose CDF reaches the probability.
+        """
         parts = []
         for block in self.columns.blocks:
             if has_levels(block.distribution):
@@ -86,12 +90,32 @@ class Mixture(NamedTuple):
         at = self.weights.new_full(distribution.batch_shape, p, dtype=torch.float64)
         own = transport(distribution, at)
         low, high = own.amin(0), own.amax(0)
-        weights = self.weights.unsqueeze(-1)
+        if distribution.support.is_discrete:
+            return self._whole_quantile(distribution, p, low.double() - 1.0, high.double())
+        # Particles can disagree by orders of magnitude about positive numbers.
+        logarithmic = distribution.support in POSITIVE
+        if logarithmic:
+            low, high = low.log(), high.log()
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            below = (weights * cdf(distribution, middle)).sum(0) < p
+            below = self._cdf(distribution, middle.exp() if logarithmic else middle) < p
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return (low + high) / 2
+        middle = (low + high) / 2
+        return middle.exp() if logarithmic else middle
+
+    def _whole_quantile(
+        self, distribution: Distribution, p: float, low: Tensor, high: Tensor
+    ) -> Tensor:
+        """Halve (low, high], whole numbers, until one is left."""
+        while (high - low > 1.0).any():
+            middle = ((low + high) / 2).floor()
+            # Where one is left, the middle is `low`, which is known to be below.
+            below = (self._cdf(distribution, middle) < p) | (middle == low)
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return high.to(self.weights.dtype)
+
+    def _cdf(self, distribution: Distribution, value: Tensor) -> Tensor:
+        return (self.weights.unsqueeze(-1) * cdf(distribution, value)).sum(0)
 
 
 def has_levels(distribution: Distribution) -> bool:

@@ -1,4 +1,8 @@
-"""Features: the columns of x as standardised numbers, one for each level of a categorical one."""
+"""Features: the columns of x as standardised numbers, one for each level of a categorical one.
+
+A number goes to the scale on which a linear model makes sense: the logarithm of a positive one,
+the log-odds of a bounded one, log(1 + x) of a count.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pyro_gnr.data.columns import NUDGE, POSITIVE_LIMITS
 from pyro_gnr.data.table import Column, Kind
 
-__all__ = ["FeatureScale", "Features", "feature_counts"]
+__all__ = ["FeatureScale", "Features", "feature_counts", "natural"]
 
 # A rare level has a standard deviation near 0: without a floor its feature would be huge.
 SMALLEST_SCALE = 0.1
+# Logarithms and log-odds of numbers that hardly differ are small, and not rare.
+SMALLEST_NATURAL_SCALE = 1e-3
 
 
 class FeatureScale(NamedTuple):
@@ -28,11 +35,33 @@ def feature_counts(columns: Sequence[Column]) -> list[int]:
     return [len(c.levels or ()) if c.kind is Kind.CATEGORICAL else 1 for c in columns]
 
 
+def natural(x: Tensor, kind: Kind) -> Tensor:
+    """Bring values of one kind to the scale on which a linear model makes sense; finite for any.
+
+    log(x) of positive numbers, log(x / (1 - x)) of bounded ones, log(1 + x) of counts; values of
+    other kinds stay as they are.
+
+    Args:
+        x: encoded values.
+        kind: of their column.
+
+    Example:
+        >>> natural(torch.tensor([0.5, 0.9]), Kind.BOUNDED)
+        tensor([0.0000, 2.1972])
+    """
+    if kind is Kind.POSITIVE:
+        return x.clamp(*POSITIVE_LIMITS).log()
+    if kind is Kind.BOUNDED:
+        return torch.logit(x.clamp(NUDGE, 1.0 - NUDGE))
+    return x.clamp(min=0.0).log1p() if kind is Kind.COUNT else x
+
+
 class Features(nn.Module):
     r"""Map of (x, visible) to standardised features and their visibility.
 
-    f = (x_j - mean_f) / scale_f for a continuous or binary column, (1[x_j = l] - mean_f) / scale_f
-    for each level l of a categorical one; 0 where the cell is not visible.
+    f = (t(x_j) - mean_f) / scale_f for a column of numbers (t as in `natural`), two levels or
+    ordered levels, (1[x_j = l] - mean_f) / scale_f for each level l of a categorical one; 0 where
+    the cell is not visible.
 
     Args:
         columns: the D modelled columns.
@@ -50,6 +79,7 @@ class Features(nn.Module):
     discrete: Tensor
     mean: Tensor
     scale: Tensor
+    smallest: Tensor
 
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__()
@@ -65,6 +95,14 @@ class Features(nn.Module):
         self.register_buffer("level", level, persistent=False)
         levels = torch.tensor([c.levels is not None for c in columns])
         self.register_buffer("discrete", levels[column], persistent=False)
+        kinds = [columns[j].kind for j in column.tolist()]
+        self._curved = [k for k in (Kind.POSITIVE, Kind.BOUNDED, Kind.COUNT) if k in kinds]
+        for kind in self._curved:
+            of_kind = torch.tensor([k is kind for k in kinds])
+            self.register_buffer(f"is_{kind}", of_kind, persistent=False)
+        logs = torch.tensor([k in (Kind.POSITIVE, Kind.BOUNDED) for k in kinds])
+        floor = torch.where(logs, SMALLEST_NATURAL_SCALE, SMALLEST_SCALE)
+        self.register_buffer("smallest", floor, persistent=False)
         self.register_buffer("mean", torch.zeros(len(column)))
         self.register_buffer("scale", torch.ones(len(column)))
 
@@ -76,6 +114,8 @@ class Features(nn.Module):
     def raw(self, x: Tensor) -> Tensor:
         """Give the features (..., F) of x (..., D) before they are standardised."""
         value = x[..., self.column]
+        for kind in self._curved:
+            value = torch.where(self.get_buffer(f"is_{kind}"), natural(value, kind), value)
         return torch.where(self.level < 0, value, (value == self.level).to(x.dtype))
 
     def fit(self, x: Tensor, visible: Tensor) -> FeatureScale:
@@ -86,7 +126,7 @@ class Features(nn.Module):
         mean = (weight * raw).sum(0) / total
         variance = (weight * (raw - mean).square()).sum(0) / total
         self.mean.copy_(mean)
-        self.scale.copy_(variance.sqrt().clamp(min=SMALLEST_SCALE))
+        self.scale.copy_(torch.maximum(variance.sqrt(), self.smallest))
         return FeatureScale(self.mean, self.scale)
 
     def forward(self, x: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,20 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT
+from pyro_gnr.model.likelihoods import (
+    Bernoulli,
+    Beta,
+    Categorical,
+    Gamma,
+    Gaussian,
+    LogNormal,
+    NegativeBinomial,
+    Ordinal,
+    Poisson,
+    StudentT,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
+)
 from pyro_gnr.model.mechanisms import Conjunction, Ignorable
 from pyro_gnr.model.priors import StandardNormal
 
@@ -22,6 +35,14 @@ LIKELIHOODS: dict[str, type[nn.Module]] = {
     "student_t": StudentT,
     "bernoulli": Bernoulli,
     "categorical": Categorical,
+    "log_normal": LogNormal,
+    "gamma": Gamma,
+    "beta": Beta,
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
+    "zero_inflated_poisson": ZeroInflatedPoisson,
+    "zero_inflated_negative_binomial": ZeroInflatedNegativeBinomial,
+    "ordinal": Ordinal,
 }
 MECHANISMS: dict[str, type[nn.Module]] = {"conjunction": Conjunction, "ignorable": Ignorable}
 
