@@ -192,7 +192,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return key | dict(self.kinds or {})
 
     def _learn(self, X: Any, likelihoods: Mapping[str, object]) -> Schema:
-        """Kinds as the caller said; else what their likelihoods serve; else by dtype and values."""
+        """Kinds as the caller said, else as their likelihoods need, else by dtype and values."""
         kinds = self._kinds(X)
         schema = Schema.learn(X, kinds)
         implied = implied_kinds(schema.modelled, likelihoods, said={str(name) for name in kinds})

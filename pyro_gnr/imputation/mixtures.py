@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from pyro_gnr.model.likelihoods.block import Columnwise
-from pyro_gnr.model.transport import cdf, transport
+from pyro_gnr.model.transport import cdf, smallest_count, transport
 
 __all__ = ["Mixture"]
 
@@ -87,13 +87,15 @@ class Mixture(NamedTuple):
 
     def _quantile(self, distribution: Distribution, p: float) -> Tensor:
         # The mixture's quantile lies between the smallest and the largest of the particles'.
+        support = distribution.support
+        assert support is not None  # every univariate distribution has one
+        if support.is_discrete:
+            return self._count_quantile(distribution, p)
         at = self.weights.new_full(distribution.batch_shape, p, dtype=torch.float64)
         own = transport(distribution, at)
         low, high = own.amin(0), own.amax(0)
-        if distribution.support.is_discrete:
-            return self._whole_quantile(distribution, p, low.double() - 1.0, high.double())
         # Particles can disagree by orders of magnitude about positive numbers.
-        logarithmic = distribution.support in POSITIVE
+        logarithmic = support in POSITIVE
         if logarithmic:
             low, high = low.log(), high.log()
         for _ in range(BISECTIONS):
@@ -103,16 +105,14 @@ class Mixture(NamedTuple):
         middle = (low + high) / 2
         return middle.exp() if logarithmic else middle
 
-    def _whole_quantile(
-        self, distribution: Distribution, p: float, low: Tensor, high: Tensor
-    ) -> Tensor:
-        """Halve (low, high], whole numbers, until one is left."""
-        while (high - low > 1.0).any():
-            middle = ((low + high) / 2).floor()
-            # Where one is left, the middle is `low`, which is known to be below.
-            below = (self._cdf(distribution, middle) < p) | (middle == low)
-            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return high.to(self.weights.dtype)
+    def _count_quantile(self, distribution: Distribution, p: float) -> Tensor:
+        mean = (self.weights.unsqueeze(-1) * distribution.mean).sum(0)
+        found = smallest_count(
+            lambda k: self._cdf(distribution, k),
+            mean.new_full(mean.shape, p, dtype=torch.float64),
+            guess=mean,
+        )
+        return found.to(mean.dtype)
 
     def _cdf(self, distribution: Distribution, value: Tensor) -> Tensor:
         return (self.weights.unsqueeze(-1) * cdf(distribution, value)).sum(0)

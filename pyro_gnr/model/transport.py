@@ -1,8 +1,8 @@
 """Uniform numbers to draws, and values to probabilities, for any distribution the model uses.
 
 Row-keyed randomness replaces sampling by `transport`; intervals are found with `cdf`. Where torch
-has no inverse CDF: cumulative sums for levels, a search for counts (exact: the smallest whole number
-whose CDF reaches the uniform), scipy's inverses on the CPU else.
+has no inverse CDF: cumulative sums for levels, a search for counts (exact: the smallest whole
+number whose CDF reaches the uniform), scipy's inverses on the CPU else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pyro_gnr.model.conditionals import PrecisionNormal
 
-__all__ = ["BOUND_GAP", "cdf", "transport"]
+__all__ = ["BOUND_GAP", "cdf", "smallest_count", "transport"]
 
 # Draws of positive and bounded numbers that round to a bound are moved this far inside.
 BOUND_GAP = 1e-6
@@ -134,20 +134,40 @@ def _(distribution: ZeroInflatedDistribution, uniforms: Tensor) -> Tensor:
     return _smallest_count(distribution, uniforms).to(distribution.gate.dtype)
 
 
-@torch.no_grad()
 def _smallest_count(distribution: td.Distribution, uniforms: Tensor) -> Tensor:
-    """Smallest whole number k >= 0 with P(X <= k) >= u, by doubling and halving; float64."""
+    return smallest_count(lambda k: cdf(distribution, k), uniforms, guess=distribution.mean)
+
+
+@torch.no_grad()
+def smallest_count(
+    probability: Callable[[Tensor], Tensor], uniforms: Tensor, *, guess: Tensor
+) -> Tensor:
+    """Find the smallest whole number k >= 0 with P(X <= k) >= u, by doubling and halving.
+
+    Args:
+        probability: P(X <= k) of float64 k, elementwise.
+        uniforms: u in (0, 1).
+        guess: where the search begins, >= 0; broadcasts to the uniforms.
+
+    Returns:
+        k, float64, shaped as the uniforms.
+
+    Example:
+        >>> u = torch.tensor([0.3, 0.9], dtype=torch.float64)
+        >>> smallest_count(lambda k: 1 - 0.5 ** (k + 1), u, guess=torch.tensor(1.0))
+        tensor([0., 3.], dtype=torch.float64)
+    """
     u = uniforms.double()
-    high = distribution.mean.double().floor().expand_as(u)
+    high = guess.double().floor().expand_as(u)
     low = torch.full_like(u, -1.0)  # P(X <= low) < u throughout
-    while (below := (cdf(distribution, high) < u) & (high < LARGEST_COUNT)).any():
+    while (below := (probability(high) < u) & (high < LARGEST_COUNT)).any():
         low = torch.where(below, high, low)
         high = torch.where(below, 2.0 * high + 1.0, high)
-    while (open_ := high - low > 1.0).any():
+    while (unsettled := high - low > 1.0).any():
         middle = ((low + high) / 2).floor()
-        below = cdf(distribution, middle) < u
-        low = torch.where(open_ & below, middle, low)
-        high = torch.where(open_ & ~below, middle, high)
+        below = probability(middle) < u
+        low = torch.where(unsettled & below, middle, low)
+        high = torch.where(unsettled & ~below, middle, high)
     return high
 
 

@@ -160,9 +160,9 @@ def test_counts_are_found_exactly_at_the_jumps_of_the_cdf(name):
 @pytest.mark.parametrize("name", ["poisson", "negative_binomial"])
 def test_single_precision_loses_no_count(name):
     d, _ = counts_of(name)
-    single = type(d)(**{
-        n: getattr(d, n).float() for n in ("rate", "total_count", "logits") if n in d.__dict__
-    })
+    single = type(d)(
+        **{n: getattr(d, n).float() for n in ("rate", "total_count", "logits") if n in d.__dict__}
+    )
     torch.set_default_dtype(torch.float32)
     u = torch.rand(500, 1, dtype=torch.float64).expand(-1, 6)
     k = transport(single.expand((500, 6)), u)
@@ -190,8 +190,9 @@ POSITIVE = {
 @pytest.mark.parametrize("name", POSITIVE)
 def test_quantiles_of_positive_and_bounded_numbers(name):
     make, reference = POSITIVE[name]
-    x = transport(make().expand(PLACES.shape), PLACES)
-    expected = reference.ppf(PLACES.numpy()).clip(1e-30)
+    places = PLACES[2:-2] if name == "beta" else PLACES  # in whose tails scipy's inverse warns
+    x = transport(make().expand(places.shape), places)
+    expected = reference.ppf(places.numpy()).clip(1e-30)
     expected = expected.clip(1e-6, 1 - 1e-6) if name == "beta" else expected
     np.testing.assert_allclose(x, expected, rtol=1e-9)
     inside = torch.linspace(0.01, 0.99, 50)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyro.distributions as dist
-import torch
 from torch import Tensor
 
 from pyro_gnr.data.table import Column
@@ -30,6 +29,7 @@ class NegativeBinomial(Overdispersed):
         ValueError: `floor` is not in (0, 1), or `ceiling` is not above it.
 
     Example:
+        >>> import torch
         >>> from pyro_gnr.data.table import Kind
         >>> likelihood = NegativeBinomial()
         >>> likelihood.build([Column("visits", Kind.COUNT, "int64", whole=True)], u_dim=4)

@@ -522,7 +522,9 @@ def test_densities_of_numbers_agree_with_scipy(name):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", [n for n, (_, columns) in LIKELIHOODS.items() if columns is VISITS])
+@pytest.mark.parametrize(
+    "name", [n for n, (_, columns) in LIKELIHOODS.items() if columns is VISITS]
+)
 def test_probabilities_of_counts_agree_with_scipy(name):
     template, columns = LIKELIHOODS[name]
     likelihood = built(template, columns)
@@ -563,8 +565,8 @@ def test_ordinal_is_the_cumulative_logit_model():
         torch.testing.assert_close(probs[:, j, : n - 1].cumsum(-1), below)
         assert probs[:, j, n:].abs().sum() == 0
     # Higher eta, higher levels.
-    levels = torch.arange(5)
-    means = (likelihood.distribution(torch.linspace(-5, 5, 20)[:, None].expand(-1, C)).probs * levels).sum(-1)
+    higher = likelihood.distribution(torch.linspace(-5, 5, 20)[:, None].expand(-1, C))
+    means = (higher.probs * torch.arange(5)).sum(-1)
     assert (means.diff(dim=0) > 0).all()
 
 
@@ -632,7 +634,7 @@ def test_limits_of_overdispersion(cls):
 
 
 def test_density_of_a_bounded_column_on_its_bound_has_a_limit():
-    """The encoded bound is 0.001: no parameters make it worth more than what they cost elsewhere."""
+    """The encoded bound is 0.001: no parameters make it worth much more than others."""
     likelihood = built(Beta(), SCORES)
     x = torch.full((50, C), 1e-3)
     optimizer = torch.optim.Adam(likelihood.parameters(), lr=0.5)
