@@ -120,11 +120,11 @@ class Features(nn.Module):
 
     def fit(self, x: Tensor, visible: Tensor) -> FeatureScale:
         """Learn mean and scale from the visible cells of x (N, D); kept in the state dict."""
-        weight = visible[:, self.column].to(x.dtype)
+        seen = visible[:, self.column]
         raw = self.raw(x)
-        total = weight.sum(0).clamp(min=1.0)
-        mean = (weight * raw).sum(0) / total
-        variance = (weight * (raw - mean).square()).sum(0) / total
+        total = seen.sum(0).clamp(min=1)
+        mean = torch.where(seen, raw, 0.0).sum(0) / total
+        variance = torch.where(seen, raw - mean, 0.0).square().sum(0) / total
         self.mean.copy_(mean)
         self.scale.copy_(torch.maximum(variance.sqrt(), self.smallest))
         return FeatureScale(self.mean, self.scale)

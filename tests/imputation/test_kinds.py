@@ -29,9 +29,7 @@ def make_table(n_rows=150, *, seed=0):
             "score": pd.array(np.rint(20 / (1 + np.exp(-z - noise[1]))), dtype="Int64"),
             "share": 1 / (1 + np.exp(1 - z + 0.5 * noise[2])),
             "visits": pd.array(rng.poisson(np.exp(0.5 + 0.7 * z)).astype(int), dtype="Int16"),
-            "degree": pd.cut(
-                z + 0.3 * rng.normal(size=n_rows), [-9, -1, 0, 1, 9], labels=LEVELS
-            ),
+            "degree": pd.cut(z + 0.3 * rng.normal(size=n_rows), [-9, -1, 0, 1, 9], labels=LEVELS),
             "age": 50 + 10 * z,
         }
     )

@@ -468,6 +468,37 @@ def test_columnwise_puts_columns_in_their_places(family):
     torch.testing.assert_close(d.expand((3, K, N, len(d.order))).log_prob(x), log_p)
 
 
+def test_columns_are_masked_before_their_densities_are_computed():
+    loc = torch.zeros(K, N, 1, requires_grad=True)
+    blocks = [
+        Block(dist.LogNormal(loc, 1.0, validate_args=False), torch.tensor([1]), filler=1.0),
+        Block(dist.Normal(loc, 1.0, validate_args=False), torch.tensor([0])),
+    ]
+    d = Columnwise(blocks, torch.tensor([1, 0]))
+    x = torch.tensor([[0.3, 2.0]]).expand(N, 2)
+    seen = torch.rand(N, 2) < 0.5
+    masked = d.mask(seen)
+    expected = torch.where(seen, d.log_prob(x), 0.0)
+    torch.testing.assert_close(masked.log_prob(x), expected)
+    torch.testing.assert_close(masked.expand((7, K, N, 2)).log_prob(x)[3], expected)
+    # Masks add up, as Pyro's do, and a larger one broadcasts.
+    twice = masked.mask(torch.tensor([True, False]))
+    torch.testing.assert_close(twice.log_prob(x)[..., 0], expected[..., 0])
+    assert twice.log_prob(x)[..., 1].abs().max() == 0
+    assert d.mask(torch.ones(9, K, N, 2, dtype=torch.bool)).batch_shape == (9, K, N, 2)
+    assert d.mask(False).log_prob(x).abs().max() == 0
+    torch.testing.assert_close(d.mask(True).log_prob(x), d.log_prob(x))
+    assert masked.sample().shape == (K, N, 2)  # draws do not care
+    # Pyro's own mask would spoil the gradients.
+    zero = torch.zeros(N, 2)
+    masked.log_prob(torch.where(seen, x, zero)).sum().backward()
+    assert loc.grad.isfinite().all() and loc.grad.abs().max() > 0
+    spoilt = torch.autograd.grad(
+        torch.where(seen, d.log_prob(torch.where(seen, x, zero)), 0.0).sum(), loc
+    )[0]
+    assert spoilt.isnan().any()
+
+
 def test_block_likelihood_keeps_its_places_out_of_the_state_dict():
     numbers, coins = Gaussian(), Bernoulli()
     numbers.build(NUMBERS, u_dim=H), coins.build(COINS[:1], u_dim=H)
