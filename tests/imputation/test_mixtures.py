@@ -16,9 +16,11 @@ from torch.distributions import (
     StudentT,
 )
 
+from pyro_gnr.data.columns import Column, Kind
 from pyro_gnr.imputation.mixtures import Mixture
 from pyro_gnr.model.likelihoods.block import Block, Columnwise
 from pyro_gnr.model.likelihoods.zero_inflated import ZeroInflated
+from pyro_gnr.model.registry import LIKELIHOODS
 
 P = torch.tensor([0.01, 0.05, 0.5, 0.9, 0.999])
 
@@ -172,3 +174,36 @@ def test_quantiles_of_gamma_and_beta_invert_the_cdf_of_the_mixture():
         for q, p in zip(found[..., j], P.numpy(), strict=True):
             cdf = (weights.numpy() * reference.cdf(q[:, None])[..., 0]).sum(0)
             np.testing.assert_allclose(cdf, p, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_quantiles_of_some_cells_are_those_of_all(name):
+    """Taken out of the batch or not: whatever a likelihood makes is found alike."""
+    likelihood = LIKELIHOODS[name]()
+    kind = likelihood.natural_kind or min(likelihood.kinds)
+    levels = ("p", "q", "r")[: 2 if kind is Kind.BINARY else 3]
+    levels = levels if kind in (Kind.BINARY, Kind.CATEGORICAL, Kind.ORDINAL) else None
+    likelihood.build([Column(n, kind, "float64", levels=levels) for n in "ab"], u_dim=3)
+    with torch.no_grad():
+        distribution = likelihood(torch.randn(7, 4, 3))
+    weights = random_weights(np.random.default_rng(6), n=4)
+    block = Block(distribution, torch.tensor([0, 1]))
+    mixture = Mixture(weights, Columnwise([block], torch.arange(2)))
+    wanted = torch.tensor([[True, False], [False, True], [True, True], [False, False]])
+    whole, some = mixture.quantiles(P), mixture.quantiles(P, wanted)
+    assert bool(whole.isnan().all()) is (levels is not None)
+    assert torch.equal(whole[:, wanted].nan_to_num(), some[:, wanted].nan_to_num())
+    assert some[:, ~wanted].isnan().all()
+
+
+class Own(Normal):
+    """A distribution of the user's, with a constructor of its own."""
+
+    def __init__(self, shift):
+        super().__init__(shift, 1.0)
+
+
+def test_a_distribution_of_the_users_own_is_not_taken_apart():
+    weights = torch.full((2, 3), 0.5)
+    found = mixture_of(weights, Own(torch.zeros(2, 3, 1))).quantiles(P, torch.eye(3)[:, :1] > 0)
+    np.testing.assert_allclose(found[:, 0, 0], stats.norm.ppf(P), atol=1e-7)
