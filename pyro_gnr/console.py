@@ -44,7 +44,7 @@ ASSUMPTIONS = {
     "Ignorable": "holes depend on observed values only",
 }
 # Python's words for what are options here.
-KINDS_ARGUMENT = re.compile(r"""kinds=(\{(['"]).*?\2: (?:'\w+'|\.\.\.)\})""")
+KINDS_ARGUMENT = re.compile(r"""kinds=(\{(['"]).*?\2: (?:'[^']+'|\.\.\.)\})""")
 ARGUMENTS = {
     "kinds names": "--kind names",
     "row_key column": "--row-key column",
@@ -157,35 +157,46 @@ def _values(column: Column, cells: pd.Series) -> str:
     if column.levels is not None:
         more = len(column.levels) - 4
         return ", ".join(map(str, column.levels[:4])) + (f" and {more} more" if more > 0 else "")
-    if column.kind != "continuous":
+    if column.kind == "ignore":
         return ""
+    numbers = cells.dropna().astype(float)
     low, high = (
         str(int(value)) if column.whole else f"{float(value):.4g}"
-        for value in (cells.min(), cells.max())
+        for value in (numbers.min(), numbers.max())
     )
+    bounds = f"bounds {column.location:g} to {column.location + column.scale:g}, "
     return (
-        f"mean {column.location:.4g}, sd {column.scale:.3g}, min {low}, max {high}, "
-        f"{cells.nunique():,} distinct"
+        f"{bounds if column.kind == 'bounded' else ''}mean {numbers.mean():.4g}, "
+        f"sd {numbers.std(ddof=0):.3g}, min {low}, max {high}, {numbers.nunique():,} distinct"
     )
 
 
 def hints(
     frame: pd.DataFrame, columns: Mapping[str, Column], kinds: Mapping[str, str]
 ) -> Iterator[str]:
-    """What columns of whole numbers may be besides numbers, where the caller has not said it."""
+    """What columns of numbers may be besides that, where the caller has not said it."""
     for label in frame.columns:
         name = str(label)
         if name in kinds or name not in columns or columns[name].kind != "continuous":
             continue
         cells = frame[label].dropna()
-        distinct = cells.nunique()
-        if distinct < 2 or not (cells % 1 == 0).all():
+        distinct, whole = cells.nunique(), bool((cells % 1 == 0).all())
+        if distinct < 2:
             continue
-        if distinct == len(cells):
+        if whole and distinct == len(cells):
             yield f"{name}: an id? {_kind_option(name, 'ignore')}"
-        elif distinct <= FEW_VALUES:
-            option = _kind_option(name, "categorical")
-            yield f"{name}: say {option} if these are labels"
+            continue
+        may_be = []
+        if whole and distinct <= FEW_VALUES:
+            may_be.append(f"say {_kind_option(name, 'categorical')} if these are labels")
+        # Not below 0 itself, but a normal distribution with its mean and deviation is.
+        if cells.min() >= 0 and columns[name].location < 2 * columns[name].scale:
+            if cells.min() > 0:
+                may_be.append(f"{_kind_option(name, 'positive')} keeps imputations above 0")
+            elif whole:
+                may_be.append(f"say {_kind_option(name, 'count')} if it counts something")
+        if may_be:
+            yield f"{name}: {'; '.join(may_be)}"
 
 
 def _kind_option(name: str, kind: str) -> str:

@@ -59,9 +59,11 @@ KindOption = Annotated[
     typer.Option(
         "--kind",
         metavar="COLUMN=KIND",
-        help="Kind of a column, instead of the one seen: continuous, binary, categorical, "
-        "censored (numbers and intervals such as <0.5), censored_log (the same, log-normal), or "
-        "ignore (carried through untouched). Repeatable.",
+        help="Kind of a column, instead of the one seen: continuous, positive (above 0), bounded "
+        "(in [0, 1] or [0, 100]; or say 'bounded(0, 20)'), count (0, 1, 2, ...), binary, "
+        "categorical, ordinal (levels with an order), censored (numbers and intervals such as "
+        "<0.5), censored_log (the same, log-normal), or ignore (carried through untouched). "
+        "Repeatable.",
     ),
 ]
 ForceOption = Annotated[

@@ -170,10 +170,38 @@ class TestDescribe:
         hints = [line for line in run("describe", path).out.splitlines() if "--kind" in line]
         assert hints == [
             "my id: an id? --kind 'my id=ignore'",
-            "ward: say --kind ward=categorical if these are labels",
+            "ward: say --kind ward=categorical if these are labels; say --kind ward=count if it "
+            "counts something",
+            "age: say --kind age=count if it counts something",
+            "dose: --kind dose=positive keeps imputations above 0",
         ]
-        ran = run("describe", path, "--kind", "my id=ignore", "--kind", "ward=continuous")
+        said = ("my id=ignore", "ward=continuous", "age=count", "dose=positive")
+        ran = run("describe", path, *(part for kind in said for part in ("--kind", kind)))
         assert "--kind" not in ran.out
+
+    def test_positive_bounded_counts_and_ordered_levels(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text("income,score,visits,stage\n9.5,3,0,1\n80,20,4,3\n,1,,2\n1,0,1,\n")
+        kinds = ["income=positive", "score=bounded(0, 20)", "visits=count", "stage=ordinal"]
+        ran = run("describe", path, *(part for kind in kinds for part in ("--kind", kind)))
+        assert ran.status == 0, ran.err
+        lines = ran.out.splitlines()
+        for name, kind, values in [
+            ("income", "positive", "mean 30.17, sd 35.4, min 1, max 80, 3 distinct"),
+            ("score", "bounded", "bounds 0 to 20, mean 6, sd 8.15, min 0, max 20, 4 distinct"),
+            ("visits", "count", "mean 1.667, sd 1.7, min 0, max 4, 3 distinct"),
+            ("stage", "ordinal", "1, 2, 3"),
+        ]:
+            (line,) = (line for line in lines if line.split()[:1] == [name])
+            assert kind in line and values in line
+        ran = run("describe", path, "--kind", "score=bounded(5, 20)", "--kind", "visits=positive")
+        assert ran.status == 2
+        assert "'score' has 3 value(s) out of bounds" in ran.err
+        assert "'visits' has 1 value(s) zero or below" in ran.err
+        assert "--kind visits=continuous" in ran.err
+        path.write_text("height\n150\n180\n")
+        ran = run("describe", path, "--kind", "height=bounded")
+        assert "say its bounds, such as --kind 'height=bounded(150, 180)'" in ran.err
 
     def test_names_that_are_numbers(self, tmp_path):
         path = tmp_path / "t.parquet"

@@ -11,9 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyro_gnr.data import frames
-from pyro_gnr.data.columns import Column, Kind, as_kind
+from pyro_gnr.data.columns import Bounds, Column, Kind, as_bounds, as_kind
 
-__all__ = ["check_names", "check_rows", "check_shape", "chosen_kinds", "warn_of_new_holes"]
+__all__ = [
+    "check_names",
+    "check_rows",
+    "check_shape",
+    "chosen_bounds",
+    "chosen_kinds",
+    "warn_of_new_holes",
+]
 
 
 def chosen_kinds(names: Sequence[str], kinds: Mapping[str, str | Kind]) -> dict[str, Kind]:
@@ -37,6 +44,26 @@ def chosen_kinds(names: Sequence[str], kinds: Mapping[str, str | Kind]) -> dict[
     if unknown:
         raise ValueError(f"kinds names unknown columns {unknown}, expected some of {list(names)}.")
     return {str(name): as_kind(kind, str(name)) for name, kind in kinds.items()}
+
+
+def chosen_bounds(kinds: Mapping[str, str | Kind]) -> dict[str, Bounds]:
+    """Read the bounds of bounded columns that the user gave.
+
+    Args:
+        kinds: kinds by name of the column.
+
+    Returns:
+        Bounds by str() of the names, for the columns that have them.
+
+    Raises:
+        ValueError: bounds are no two finite numbers, the lower one first.
+
+    Example:
+        >>> chosen_bounds({"a": "bounded(0, 20)", "b": "count"})
+        {'a': (0.0, 20.0)}
+    """
+    found = {str(name): as_bounds(kind, str(name)) for name, kind in kinds.items()}
+    return {name: bounds for name, bounds in found.items() if bounds is not None}
 
 
 def check_rows(frame: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,18 +17,33 @@ from pyro_gnr.data.frames import Reading, Scalar
 
 __all__ = [
     "CENSORED_KINDS",
+    "Bounds",
     "Column",
     "Kind",
+    "as_bounds",
     "as_kind",
     "encode_column",
     "ignored_column",
     "learn_column",
 ]
 
+# The lowest and the highest number that a bounded column can hold, in the caller's units.
+Bounds = tuple[float, float]
+
 # A string column with more levels than this, or with more than a few that hardly repeat, is
 # free text: one level per row would be learnt by heart.
 MANY_LEVELS = 100
 FEW_LEVELS = 20
+
+# A bounded column is encoded to the open interval (0, 1): numbers nearer to a bound than this
+# share of the range, those on the bound among them, are encoded as if they stood there.
+NUDGE = 1e-3
+# A positive column is encoded in multiples of its mean, within these limits: their logarithms
+# and those of single precision stay far from infinity.
+POSITIVE_LIMITS = (1e-12, 1e12)
+# Bounds that need not be said, tried in this order.
+USUAL_BOUNDS: tuple[Bounds, ...] = ((0.0, 1.0), (0.0, 100.0))
+BOUNDED_PATTERN = re.compile(r"bounded\(\s*([^\s,()]+)\s*,\s*([^\s,()]+)\s*\)")
 
 
 class Kind(StrEnum):
@@ -40,18 +56,29 @@ class Kind(StrEnum):
         CENSORED: numbers, of which some are known only to lie in an interval ("<0.5", ">100",
             "0.2-0.5"); standardised by the normal under which all cells are likeliest.
         CENSORED_LOG: the same on the scale of the logarithm, for positive quantities.
+        POSITIVE: numbers above 0, in multiples of the observed mean.
+        BOUNDED: numbers between known bounds, mapped to (0, 1). Said as "bounded(0, 20)", or as
+            "bounded" alone where all observed numbers lie in [0, 1], or in [0, 100].
+        COUNT: whole numbers 0, 1, 2, ...
+        ORDINAL: levels with an order.
         IGNORE: not modelled; goes through untouched.
     """
 
     CONTINUOUS = "continuous"
     BINARY = "binary"
     CATEGORICAL = "categorical"
+    POSITIVE = "positive"
+    BOUNDED = "bounded"
+    COUNT = "count"
+    ORDINAL = "ordinal"
     CENSORED = "censored"
     CENSORED_LOG = "censored_log"
     IGNORE = "ignore"
 
 
 CENSORED_KINDS = frozenset({Kind.CENSORED, Kind.CENSORED_LOG})
+# Kinds whose cells are numbers; the cells of others are levels, or numbers and intervals.
+NUMBERS = frozenset({Kind.CONTINUOUS, Kind.POSITIVE, Kind.BOUNDED, Kind.COUNT})
 
 
 @dataclass(frozen=True)
@@ -62,13 +89,16 @@ class Column:
         name: str() of the caller's name; x0, x1, ... for arrays.
         kind: how it is modelled.
         dtype: the caller's dtype, printable ("float64", "Int64", "category", "String").
-        levels: observed levels of a binary or categorical column, in declared (categories) or
-            sorted order; None for others.
-        location: observed mean of a continuous column, in the caller's units; else 0.
-        scale: observed standard deviation (divisor N) of a continuous column; 0 if it is
-            constant; 1 for other kinds. Both are those of the fitted normal for a censored
-            column, and of logarithms for one of kind "censored_log".
-        whole: whether the dtype is an integer one, so that decoded values are rounded.
+        levels: observed levels of a binary, categorical or ordinal column, in declared
+            (categories) or sorted order; None for others.
+        location: observed mean of a continuous column, in the caller's units; the lower bound
+            of a bounded one; else 0.
+        scale: observed standard deviation (divisor N) of a continuous column, 0 if it is
+            constant; observed mean of a positive one; range of a bounded one; else 1. Both are
+            those of the fitted normal for a censored column, and of logarithms for one of kind
+            "censored_log".
+        whole: whether the dtype is an integer one, or the column a count, so that decoded values
+            are rounded.
         holes: number of missing cells in the training table.
         intervals: distinct intervals (lower, upper) of a censored column, ascending, in the
             caller's units; limits may be infinite.
@@ -110,6 +140,27 @@ class Column:
             return np.zeros(np.shape(values))
         return (values - self.location) / self.scale
 
+    @property
+    def limits(self) -> Bounds:
+        """Lowest and highest number that may be imputed, in the caller's units.
+
+        Example:
+            >>> Column("score", Kind.BOUNDED, "float64", location=0.5, scale=9.0).limits
+            (0.5, 9.5)
+            >>> Column("score", Kind.BOUNDED, "int64", location=0.5, scale=9.0, whole=True).limits
+            (1.0, 9.0)
+        """
+        low, high = -np.inf, np.inf
+        if self.kind is Kind.COUNT:
+            low = 0.0
+        elif self.kind is Kind.POSITIVE:
+            low = 1.0 if self.whole else POSITIVE_LIMITS[0] * self.scale
+        elif self.kind is Kind.BOUNDED:
+            low, high = self.location, self.location + self.scale
+            if self.whole:
+                low, high = float(np.ceil(low)), float(np.floor(high))
+        return low, high
+
     def to_dict(self) -> dict[str, Any]:
         """Give a JSON-able description; infinite limits of intervals are None."""
         levels = None if self.levels is None else list(self.levels)
@@ -147,14 +198,44 @@ def as_kind(kind: str | Kind, name: str) -> Kind:
     Example:
         >>> as_kind("binary", "smoker")
         <Kind.BINARY: 'binary'>
+        >>> as_kind("bounded(0, 20)", "score")
+        <Kind.BOUNDED: 'bounded'>
     """
+    if as_bounds(kind, name) is not None:
+        return Kind.BOUNDED
     try:
         return Kind(kind)
     except ValueError:
         valid = ", ".join(repr(str(k)) for k in Kind)
         raise ValueError(
-            f"got kind {kind!r} for column {name!r}, expected one of {valid}."
+            f"got kind {kind!r} for column {name!r}, expected one of {valid}; bounds are said as "
+            "'bounded(0, 20)'."
         ) from None
+
+
+def as_bounds(kind: str | Kind, name: str) -> Bounds | None:
+    """Read the bounds in "bounded(low, high)"; None where the kind brings none.
+
+    Raises:
+        ValueError: they are no two finite numbers, the lower one first.
+
+    Example:
+        >>> as_bounds("bounded(0, 20)", "score"), as_bounds("bounded", "score")
+        ((0.0, 20.0), None)
+    """
+    match = BOUNDED_PATTERN.fullmatch(kind.strip()) if isinstance(kind, str) else None
+    if match is None:
+        return None
+    try:
+        low, high = map(float, match.groups())
+    except ValueError:
+        low = high = np.nan
+    if not (low < high and np.isfinite([low, high, high - low]).all()):
+        raise ValueError(
+            f"got kind {kind!r} for column {name!r}, expected two finite numbers, the lower one "
+            "first, such as 'bounded(0, 20)'."
+        )
+    return low, high
 
 
 def ignored_column(name: str, *, dtype: str, holes: int) -> Column:
@@ -162,12 +243,15 @@ def ignored_column(name: str, *, dtype: str, holes: int) -> Column:
     return Column(name, Kind.IGNORE, dtype, holes=holes)
 
 
-def learn_column(reading: Reading, kind: Kind | None = None) -> Column:
+def learn_column(
+    reading: Reading, kind: Kind | None = None, *, bounds: Bounds | None = None
+) -> Column:
     """Learn a modelled column from its observed cells.
 
     Args:
         reading: the column of the training table.
         kind: how the user wants it modelled; None chooses by dtype and values.
+        bounds: of a bounded column; None takes [0, 1] or [0, 100] if all numbers lie there.
 
     Returns:
         The column.
@@ -185,25 +269,21 @@ def learn_column(reading: Reading, kind: Kind | None = None) -> Column:
     _check_values(reading)
     chosen = kind or _default_kind(reading)
     holes = int((~reading.observed).sum())
-    if chosen is Kind.CONTINUOUS:
-        location, scale = _location_scale(_numbers(reading)[reading.observed])
+    if chosen in NUMBERS:
+        location, scale = _units(reading, chosen, bounds)
         return Column(
             reading.name,
             chosen,
             reading.dtype,
             location=location,
             scale=scale,
-            whole=reading.whole,
+            whole=reading.whole or chosen is Kind.COUNT,
             holes=holes,
         )
     if chosen in CENSORED_KINDS:
         return _learn_censored(reading, chosen, holes)
     levels = reading.as_levels()[1]
-    if chosen is Kind.BINARY and len(levels) > 2:
-        raise ValueError(
-            f"column {reading.name!r} has {len(levels)} levels ({_listing(levels)}), expected at "
-            "most 2 for kind 'binary': use 'categorical'."
-        )
+    _check_levels(reading, chosen, levels)
     return Column(
         reading.name, chosen, reading.dtype, levels=levels, whole=reading.whole, holes=holes
     )
@@ -233,15 +313,8 @@ def encode_column(column: Column, reading: Reading) -> NDArray[np.float64]:
         return np.zeros(len(reading.observed))
     if column.kind in CENSORED_KINDS:
         return _encode_censored(column, reading)
-    if column.kind is Kind.CONTINUOUS:
-        _check_finite(reading)
-        numbers = reading.as_numbers()
-        if numbers is None:
-            raise _retyped(column, reading, expected="numbers", got="levels")
-        if column.scale == 0.0:
-            _warn_of_change(column, numbers[reading.observed])
-            return np.zeros(len(numbers))
-        return np.where(reading.observed, (numbers - column.location) / column.scale, 0.0)
+    if column.kind in NUMBERS:
+        return _encode_numbers(column, reading)
     return _encode_levels(column, reading)
 
 
@@ -300,6 +373,24 @@ def _encode_censored(column: Column, reading: Reading) -> NDArray[np.float64]:
     values = np.clip(column.standardised(cells.numbers), -CODE_BASE / 2, CODE_BASE / 2)
     codes = CODE_BASE + np.array([*(position[v] for v in cells.intervals), 0.0])[cells.codes]
     return np.where(cells.codes >= 0, codes, np.where(known, values, 0.0))
+
+
+def _encode_numbers(column: Column, reading: Reading) -> NDArray[np.float64]:
+    _check_finite(reading)
+    numbers = reading.as_numbers()
+    if numbers is None:
+        raise _retyped(column, reading, expected="numbers", got="levels")
+    bounds = (column.location, column.location + column.scale)
+    _check_domain(column.name, column.kind, numbers[reading.observed], bounds)
+    if column.scale == 0.0:
+        _warn_of_change(column, numbers[reading.observed])
+        return np.zeros(len(numbers))
+    values = (numbers - column.location) / column.scale
+    if column.kind is Kind.POSITIVE:
+        values = values.clip(*POSITIVE_LIMITS)
+    if column.kind is Kind.BOUNDED:
+        values = values.clip(NUDGE, 1.0 - NUDGE)
+    return np.where(reading.observed, values, 0.0)
 
 
 def _warn_of_change(column: Column, numbers: NDArray[np.float64]) -> None:
@@ -373,7 +464,9 @@ def _default_kind(reading: Reading) -> Kind:
             f"kinds={{{reading.name!r}: 'ignore'}}, convert it to numbers if it holds numbers, "
             f"or, if these are levels, say kinds={{{reading.name!r}: 'categorical'}}."
         )
-    return Kind.BINARY if n_levels == 2 else Kind.CATEGORICAL
+    if n_levels == 2:
+        return Kind.BINARY  # which is what an order of two levels comes to
+    return Kind.ORDINAL if reading.ordered and n_levels > 2 else Kind.CATEGORICAL
 
 
 def _censored_kind(cells: Cells) -> Kind:
@@ -384,14 +477,77 @@ def _censored_kind(cells: Cells) -> Kind:
     return Kind.CENSORED_LOG if positive and detection else Kind.CENSORED
 
 
-def _numbers(reading: Reading) -> NDArray[np.float64]:
+def _units(reading: Reading, kind: Kind, bounds: Bounds | None) -> tuple[float, float]:
+    """Location and scale that encode a column of numbers."""
     numbers = reading.as_numbers()
     if numbers is None:
         raise ValueError(
             f"column {reading.name!r} has dtype {reading.dtype}, expected numbers for kind "
-            "'continuous': convert it, or use 'categorical'."
+            f"'{kind}': convert it, or use 'categorical'."
         )
-    return numbers
+    numbers = numbers[reading.observed]
+    if kind is Kind.BOUNDED:
+        bounds = bounds or _usual_bounds(reading.name, numbers)
+    _check_domain(reading.name, kind, numbers, bounds or (-np.inf, np.inf))
+    if kind is Kind.BOUNDED and bounds is not None:
+        return bounds[0], bounds[1] - bounds[0]
+    if kind is Kind.COUNT:
+        return 0.0, 1.0
+    location, scale = _location_scale(numbers)
+    return (0.0, location) if kind is Kind.POSITIVE else (location, scale)
+
+
+def _usual_bounds(name: str, numbers: NDArray[np.float64]) -> Bounds:
+    for low, high in USUAL_BOUNDS:
+        if low <= numbers.min() and numbers.max() <= high:
+            return low, high
+    low, high = float(numbers.min()), float(numbers.max())
+    raise ValueError(
+        f"column {name!r} goes from {low:g} to {high:g}, outside of [0, 1] and [0, 100]: say its "
+        f"bounds, such as kinds={{{name!r}: 'bounded({low:g}, {high:g})'}}."
+    )
+
+
+def _check_domain(name: str, kind: Kind, numbers: NDArray[np.float64], bounds: Bounds) -> None:
+    """Refuse observed numbers that a kind cannot hold, and count them."""
+    rules = {
+        Kind.POSITIVE: ("zero or below", "numbers above 0", numbers <= 0.0),
+        Kind.COUNT: (
+            "negative or not whole",
+            "whole numbers 0, 1, 2, ...",
+            (numbers < 0.0) | (numbers != np.rint(numbers)),
+        ),
+        Kind.BOUNDED: (
+            "out of bounds",
+            f"numbers from {bounds[0]:g} to {bounds[1]:g}",
+            (numbers < bounds[0]) | (numbers > bounds[1]),
+        ),
+    }
+    if kind not in rules:
+        return
+    what, expected, wrong = rules[kind]
+    if wrong.any():
+        raise ValueError(
+            f"column {name!r} has {int(wrong.sum())} value(s) {what} (such as "
+            f"{numbers[wrong][0]:g}), expected {expected} for kind '{kind}': correct them, set "
+            f"them to missing, or choose another kind, such as kinds={{{name!r}: 'continuous'}}."
+        )
+
+
+def _check_levels(reading: Reading, kind: Kind, levels: tuple[Scalar, ...]) -> None:
+    if kind is Kind.BINARY and len(levels) > 2:
+        raise ValueError(
+            f"column {reading.name!r} has {len(levels)} levels ({_listing(levels)}), expected at "
+            "most 2 for kind 'binary': use 'categorical'."
+        )
+    strings = any(isinstance(v, str) for v in levels)
+    if kind is Kind.ORDINAL and strings and not reading.declared:
+        raise ValueError(
+            f"column {reading.name!r} holds strings ({_listing(levels)}), whose order is not "
+            "known, expected levels in a declared order for kind 'ordinal': make it an ordered "
+            "category (pandas) or an Enum (polars), write the levels as numbers, or use "
+            "'categorical'."
+        )
 
 
 def _location_scale(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -47,6 +47,7 @@ class Reading:
         whole: whether the dtype is an integer one.
         boolean: whether the dtype is a boolean one.
         declared: whether the labels' order was declared by the caller (categories).
+        ordered: whether the caller said, too, that this order means something (pandas only).
         text: whether the column holds strings or objects rather than a categorical dtype.
     """
 
@@ -59,6 +60,7 @@ class Reading:
     whole: bool = False
     boolean: bool = False
     declared: bool = False
+    ordered: bool = False
     text: bool = False
 
     def as_numbers(self) -> NDArray[np.float64] | None:
@@ -195,7 +197,10 @@ def read(column: Any, name: str) -> Reading:
     if isinstance(column, pd.Series) and isinstance(column.dtype, pd.CategoricalDtype):
         labels = tuple(scalar(v) for v in column.cat.categories)
         codes = column.cat.codes.to_numpy().astype(np.intp)
-        return Reading(name, "category", observed, codes=codes, labels=labels, declared=True)
+        ordered = bool(column.cat.ordered)
+        return Reading(
+            name, "category", observed, codes=codes, labels=labels, declared=True, ordered=ordered
+        )
     if dtype in (nw.Categorical, nw.Enum) and not isinstance(column, pd.Series):
         return _read_polars_categories(column, name, observed)
     if dtype in (nw.String, nw.Object) and (isinstance(column, pd.Series) or dtype == nw.String):

@@ -19,6 +19,7 @@ from pyro_gnr.data import checks, completion, frames, keys
 from pyro_gnr.data.censoring import CODE_BASE, by_value, read_cells
 from pyro_gnr.data.columns import (
     CENSORED_KINDS,
+    Bounds,
     Column,
     Kind,
     encode_column,
@@ -75,13 +76,15 @@ class Schema:
 
         Args:
             X: pandas or polars DataFrame, or (N, D) array of numbers.
-            kinds: how to model some columns, by name: "continuous", "binary", "categorical",
-                "censored", "censored_log" or "ignore". Others go by dtype and values: booleans,
-                strings and categories are categorical (binary with two levels); numbers are
-                continuous (binary if the observed ones are exactly 0 and 1). Strings that are
-                all numbers or intervals ("<0.5", ">100", "0.2-0.5", "[0.2, 0.5]"), with at least
-                one of either, are censored; on the scale of the logarithm ("censored_log") if
-                all are positive and some have a limit above only, as limits of detection have.
+            kinds: how to model some columns, by name: "continuous", "positive", "bounded" (or
+                "bounded(0, 20)"), "count", "binary", "categorical", "ordinal", "censored",
+                "censored_log" or "ignore"; see `Kind`. Others go by dtype and values: booleans,
+                strings and categories are categorical (binary with two levels; ordinal with more
+                if pandas calls the categories ordered); numbers are continuous (binary if the
+                observed ones are exactly 0 and 1). Strings that are all numbers or intervals
+                ("<0.5", ">100", "0.2-0.5", "[0.2, 0.5]"), with at least one of either, are
+                censored; on the scale of the logarithm ("censored_log") if all are positive and
+                some have a limit above only, as limits of detection have.
 
         Returns:
             The schema.
@@ -95,9 +98,12 @@ class Schema:
         frame = frames.as_frame(X)
         names = frames.column_names(frame)
         chosen = checks.chosen_kinds(names, kinds or {})
+        bounds = checks.chosen_bounds(kinds or {})
         checks.check_shape(frame, names, chosen)
         native = zip(names, frames.native_columns(frame), strict=True)
-        return cls(tuple(_learn(column, name, chosen.get(name)) for name, column in native))
+        return cls(
+            tuple(_learn(column, n, chosen.get(n), bounds=bounds.get(n)) for n, column in native)
+        )
 
     def encode(self, X: Any, *, row_key: str | None = None) -> Table:
         """Encode a table with the columns of this schema.
@@ -170,8 +176,9 @@ class Table:
     Attributes:
         frame: the caller's object (pandas or polars DataFrame, or array), never modified.
         schema: how it was encoded.
-        values: (N, D) float64; standardised numbers or level codes 0, 1, ...; 0 where missing;
-            where an interval is known, `CODE_BASE` plus its place in `Column.intervals`.
+        values: (N, D) float64; numbers in the units of their columns (`Column.location` and
+            `scale`) or level codes 0, 1, ...; 0 where missing; where an interval is known,
+            `CODE_BASE` plus its place in `Column.intervals`.
         states: (N, D) int8 of `Cell`.
         keys: (N,) uint64 row keys.
 
@@ -273,8 +280,8 @@ class Table:
             values: (..., n) encoded values.
 
         Returns:
-            (..., n) numbers in the caller's units, rounded for integer columns; level columns
-            stay codes.
+            (..., n) numbers in the caller's units, rounded for integer columns and counts, and
+            within the limits of their columns; level columns stay codes.
 
         Example:
             >>> table = Schema.learn(np.array([[1.0], [3.0]])).encode(np.array([[1.0]]))
@@ -285,10 +292,11 @@ class Table:
         location = np.array([c.location for c in columns])[cols]
         scale = np.array([c.scale for c in columns])[cols]
         whole = np.array([c.whole for c in columns])[cols]
+        low, high = np.array([c.limits for c in columns]).reshape(-1, 2)[cols].T
         numbers = np.asarray(values, dtype=np.float64) * scale + location
         log = np.array([c.kind is Kind.CENSORED_LOG for c in columns])[cols]
         numbers[..., log] = np.exp(numbers[..., log])
-        return np.where(whole, np.rint(numbers), numbers)
+        return np.clip(np.where(whole, np.rint(numbers), numbers), low, high)
 
     def in_units(self, values: np.ndarray) -> NDArray[np.float64]:
         """Decode values (..., n_missing) of the `incomplete` cells; none leaves its interval."""
@@ -398,8 +406,8 @@ def _in_units(column: Column, decoded: NDArray[np.float64]) -> np.ndarray:
     return levels[decoded.astype(np.intp)]
 
 
-def _learn(native: Any, name: str, kind: Kind | None) -> Column:
+def _learn(native: Any, name: str, kind: Kind | None, *, bounds: Bounds | None) -> Column:
     if kind is Kind.IGNORE:
         holes = int((~frames.observed_cells(native)).sum())
         return ignored_column(name, dtype=str(native.dtype), holes=holes)
-    return learn_column(frames.read(native, name), kind)
+    return learn_column(frames.read(native, name), kind, bounds=bounds)

@@ -133,7 +133,8 @@ class FittedModel:
         levels = np.full((n_rows, n_columns, most), np.nan)
         for rows, _, posterior in self._posteriors(table, _incomplete(table)):
             mixture = self._mixture(posterior, table, rows)
-            quantiles[:, rows] = mixture.quantiles(probabilities).cpu().numpy()
+            wanted = torch.from_numpy(table.incomplete[rows]).to(self.device)
+            quantiles[:, rows] = mixture.quantiles(probabilities, wanted).cpu().numpy()
             levels[rows] = mixture.level_probabilities(most).cpu().numpy()
         return Intervals(quantiles[:, *table.missing], levels[table.missing])
 

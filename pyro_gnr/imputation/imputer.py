@@ -29,7 +29,7 @@ from pyro_gnr.imputation.settings import (
     resolve_device,
 )
 from pyro_gnr.inference.training import Fit, Progress, local_seed
-from pyro_gnr.model.assemble import assemble, check_values
+from pyro_gnr.model.assemble import assemble, check_values, implied_kinds
 
 __all__ = ["GNRImputer"]
 
@@ -48,9 +48,13 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             `functools.partial` or unbuilt instance.
         prior: template of p(z), likewise: "standard_normal", "gaussian_mixture", "vamp" or
             "flow" (see `pyro_gnr.model.priors`).
-        likelihoods: templates of p(x_j|u) by column name, likewise; others go by kind.
-        kinds: "continuous", "binary", "categorical", "censored", "censored_log" or "ignore" by
-            column name; others go by dtype and values (see `Schema.learn`).
+        likelihoods: templates of p(x_j|u) by column name, likewise ("gamma", "poisson", ...: the
+            names in `pyro_gnr.model.registry.LIKELIHOODS`); others go by kind. A column without a
+            kind in `kinds` gets one that its likelihood serves.
+        kinds: "continuous", "positive" (> 0), "bounded" (in [0, 1] or [0, 100]; or say
+            "bounded(0, 20)"), "count" (0, 1, 2, ...), "binary", "categorical", "ordinal",
+            "censored", "censored_log" or "ignore" by column name; others go by dtype and values
+            (see `Schema.learn`).
         latent_dim: L, the numbers in z; None takes one less than the features, at most 16.
         hidden: units in the hidden layers of decoder and encoder; 0 makes both linear.
         fusion: "deterministic" u = f(z); or random u, "replayed" or "amortised" by the guide.
@@ -171,7 +175,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         settings = check_settings(self)
         device = resolve_device(self.device)
         X = self._validated(X, reset=True)
-        schema = Schema.learn(X, self._kinds(X))
+        schema = self._learn(X, settings.likelihoods)
         table = schema.encode(X, row_key=self.row_key)
         seed = _seed(self.random_state)
         settings = settings.sized(latent_dim_for(schema, self.latent_dim), len(table.keys))
@@ -194,6 +198,23 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         names = frames.column_names(frames.as_frame(X))
         key = {self.row_key: "ignore"} if self.row_key in names else {}
         return key | dict(self.kinds or {})
+
+    def _learn(self, X: Any, likelihoods: Mapping[str, object]) -> Schema:
+        """Kinds as the caller said, else as their likelihoods need, else by dtype and values."""
+        kinds = self._kinds(X)
+        schema = Schema.learn(X, kinds)
+        implied = implied_kinds(schema.modelled, likelihoods, said={str(name) for name in kinds})
+        if not implied:
+            return schema
+        try:
+            return Schema.learn(X, kinds | implied)
+        except ValueError as error:
+            # Before, with default kinds, it could be learnt: one of these does not fit.
+            found = {name: str(kind) for name, kind in implied.items()}
+            raise ValueError(
+                f"{error} (The kinds {found} follow from the likelihoods given: choose other "
+                "likelihoods, or say kinds.)"
+            ) from error
 
     def _keep(self, fitted: FittedModel, settings: Settings, fit: Fit) -> None:
         self._fitted = fitted

@@ -2,19 +2,33 @@ r"""The predictive mixture sum_k w_k p(x_j | u_k) of every cell: point, quantile
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pyro.distributions as dist
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
+from pyro_gnr.model.likelihoods.beta import OpenBeta
 from pyro_gnr.model.likelihoods.block import Columnwise
-from pyro_gnr.model.transport import bracket, cdf
+from pyro_gnr.model.likelihoods.zero_inflated import ZeroInflated
+from pyro_gnr.model.transport import bracket, cdf, smallest_count
 
 __all__ = ["Mixture", "Particles"]
 
 # Halvings of the bracket: 2^-30 of its width is below float32's resolution.
 BISECTIONS = 30
+POSITIVE = (constraints.positive, constraints.nonnegative)
+# By what some of a batch of distributions can be taken.
+PARAMETERS: dict[type, tuple[str, ...]] = {
+    dist.Normal: ("loc", "scale"),
+    dist.StudentT: ("df", "loc", "scale"),
+    dist.LogNormal: ("loc", "scale"),
+    dist.Gamma: ("concentration", "rate"),
+    OpenBeta: ("concentration1", "concentration0"),
+    dist.Poisson: ("rate",),
+    dist.NegativeBinomial: ("total_count", "logits"),
+}
 
 
 class Mixture(NamedTuple):
@@ -62,17 +76,39 @@ class Mixture(NamedTuple):
             parts.append(part)
         return self.columns.side_by_side(parts).movedim(0, -1)
 
-    def quantiles(self, probabilities: Tensor) -> Tensor:
-        """Give quantiles (Q, N, D) by bisection of the mixture's CDF; NaN for levels."""
+    def quantiles(self, probabilities: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """Give quantiles (Q, N, D) by bisection of the mixture's CDF; NaN for levels.
+
+        Those of counts are whole: the smallest number whose CDF reaches the probability.
+
+        Args:
+            probabilities: (Q,), each in (0, 1).
+            wanted: (N, D) bool, False where quantiles are not needed (they may be NaN, which
+                saves time); None wants all.
+        """
         parts = []
         for block in self.columns.blocks:
-            if has_levels(block.distribution):
-                shape = (len(probabilities), self.weights.shape[1], len(block.columns))
-                parts.append(self.weights.new_full(shape, torch.nan))
-            else:
-                found = [self._quantile(block.distribution, p) for p in probabilities.tolist()]
-                parts.append(torch.stack(found))
+            shape = (len(probabilities), self.weights.shape[1], len(block.columns))
+            part = self.weights.new_full(shape, torch.nan)
+            if not has_levels(block.distribution):
+                cells = part[0].isnan() if wanted is None else wanted[:, block.columns]
+                self._fill(part, block.distribution, probabilities, cells)
+            parts.append(part)
         return self.columns.side_by_side(parts)
+
+    def _fill(
+        self, part: Tensor, distribution: Distribution, probabilities: Tensor, cells: Tensor
+    ) -> None:
+        """Write quantiles of some cells (N, C) into a part (Q, N, C)."""
+        rows, cols = cells.nonzero(as_tuple=True)
+        if len(rows) == 0:
+            return
+        chosen = _select(distribution, (slice(None), rows, cols))
+        for q, p in enumerate(probabilities.tolist()):
+            if chosen is None:
+                part[q] = _quantile(self.weights.unsqueeze(-1), distribution, p)
+            else:
+                part[q, rows, cols] = _quantile(self.weights[:, rows], chosen, p)
 
     def _levels(self, distribution: Distribution) -> Tensor:
         """P(level) under the mixture, (levels, N, C)."""
@@ -80,17 +116,6 @@ class Mixture(NamedTuple):
         return torch.stack(
             [(self.weights.unsqueeze(-1) * distribution.log_prob(v).exp()).sum(0) for v in support]
         )
-
-    def _quantile(self, distribution: Distribution, p: float) -> Tensor:
-        # The mixture's quantile lies between the smallest and the largest of the particles'.
-        smallest, largest = bracket(distribution, p)
-        low, high = smallest.amin(0), largest.amax(0)
-        weights = self.weights.unsqueeze(-1)
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            below = (weights * cdf(distribution, middle)).sum(0) < p
-            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return (low + high) / 2
 
 
 class Particles(NamedTuple):
@@ -128,8 +153,8 @@ class Particles(NamedTuple):
         stacked = torch.stack(found, -1) if found else self.weights.new_zeros(shape)
         return torch.where((self.levels > 0)[:, None], stacked, torch.nan)
 
-    def quantiles(self, probabilities: Tensor) -> Tensor:
-        """Give quantiles (Q, N, D) of the weighted points; NaN for levels."""
+    def quantiles(self, probabilities: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """Give quantiles (Q, N, D) of the weighted points, wanted or not; NaN for levels."""
         ordered, order = self.values.movedim(0, -1).sort(-1)
         weights = self.weights.T.unsqueeze(1).expand(order.shape).gather(-1, order)
         below = weights.double().cumsum(-1)
@@ -145,3 +170,48 @@ class Particles(NamedTuple):
 def has_levels(distribution: Distribution) -> bool:
     """Say whether a distribution has finitely many values, such as the levels of a column."""
     return bool(distribution.has_enumerate_support)
+
+
+def _quantile(weights: Tensor, distribution: Distribution, p: float) -> Tensor:
+    """Quantile over the first dimension of weights and batch."""
+    support = distribution.support
+    assert support is not None  # every univariate distribution has one
+    if support.is_discrete:
+        return _count_quantile(weights, distribution, p)
+    # The mixture's quantile lies between the smallest and the largest of the particles'.
+    smallest, largest = bracket(distribution, p)
+    low, high = smallest.amin(0), largest.amax(0)
+    # Particles can disagree by orders of magnitude about positive numbers.
+    logarithmic = support in POSITIVE
+    if logarithmic:
+        low, high = low.log(), high.log()
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        value = middle.exp() if logarithmic else middle
+        below = (weights * cdf(distribution, value)).sum(0) < p
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    middle = (low + high) / 2
+    return middle.exp() if logarithmic else middle
+
+
+def _count_quantile(weights: Tensor, distribution: Distribution, p: float) -> Tensor:
+    mean = (weights * distribution.mean).sum(0)
+    found = smallest_count(
+        lambda k: (weights * cdf(distribution, k)).sum(0),
+        torch.full_like(mean, p, dtype=torch.float64),
+        guess=mean,
+    )
+    return found.to(mean.dtype)
+
+
+def _select(distribution: Distribution, index: tuple[Any, ...]) -> Distribution | None:
+    """Take some of a batch; None where it is not known how, such as for a class of the user's."""
+    if type(distribution) is ZeroInflated:
+        base = _select(distribution.base_dist, index)
+        gate = distribution.gate_logits[index]
+        return None if base is None else ZeroInflated(base, gate_logits=gate, validate_args=False)
+    names = PARAMETERS.get(type(distribution))
+    if names is None:
+        return None
+    chosen = {n: getattr(distribution, n).expand(distribution.batch_shape)[index] for n in names}
+    return type(distribution)(**chosen, validate_args=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,12 +18,16 @@ from pyro_gnr.model.mechanisms import Mechanism
 from pyro_gnr.model.priors import Prior
 from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, resolve
 
-__all__ = ["FUSIONS", "assemble", "check_values", "likelihood_templates"]
+__all__ = ["FUSIONS", "assemble", "check_values", "implied_kinds", "likelihood_templates"]
 
 DEFAULT_LIKELIHOODS: dict[Kind, str] = {
     Kind.CONTINUOUS: "gaussian",
     Kind.BINARY: "bernoulli",
     Kind.CATEGORICAL: "categorical",
+    Kind.POSITIVE: "log_normal",
+    Kind.BOUNDED: "beta",
+    Kind.COUNT: "negative_binomial",
+    Kind.ORDINAL: "ordinal",
     Kind.CENSORED: "censored",
     Kind.CENSORED_LOG: "censored",
 }
@@ -112,6 +116,40 @@ def likelihood_templates(
             f"({[c.name for c in columns]})."
         )
     return [chosen.get(c.name, DEFAULT_LIKELIHOODS[c.kind]) for c in columns]
+
+
+def implied_kinds(
+    columns: Sequence[Column], likelihoods: Mapping[str, object], *, said: Collection[str]
+) -> dict[str, Kind]:
+    """Give the kinds that the caller's likelihoods imply for columns of unsuitable default kinds.
+
+    Args:
+        columns: the modelled columns, of default kinds where the caller said none.
+        likelihoods: templates by column name.
+        said: names of the columns whose kinds the caller said.
+
+    Returns:
+        By column name the likelihood's own kind, where it does not serve the default one.
+
+    Raises:
+        ValueError: a likelihood has an unknown name.
+        TypeError: a template is no likelihood.
+
+    Example:
+        >>> columns = [Column("income", Kind.CONTINUOUS, "float64")]
+        >>> implied_kinds(columns, {"income": "gamma"}, said=[])
+        {'income': <Kind.POSITIVE: 'positive'>}
+    """
+    found = {}
+    for column in columns:
+        if column.name not in likelihoods or column.name in said:
+            continue
+        likelihood = resolve(likelihoods[column.name], LIKELIHOODS, Likelihood)
+        only = next(iter(likelihood.kinds)) if len(likelihood.kinds) == 1 else None
+        own = likelihood.natural_kind or only
+        if column.kind not in likelihood.kinds and own is not None:
+            found[column.name] = own
+    return found
 
 
 def _block_likelihood(

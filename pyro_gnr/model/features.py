@@ -1,4 +1,8 @@
-"""Features: the columns of x as standardised numbers, one for each level of a categorical one."""
+"""Features: the columns of x as standardised numbers, one for each level of a categorical one.
+
+A number goes to the scale on which a linear model makes sense: the logarithm of a positive one,
+the log-odds of a bounded one, log(1 + x) of a count.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,23 @@ import torch
 from torch import Tensor, nn
 
 from pyro_gnr.data.censoring import CODE_BASE
+from pyro_gnr.data.columns import NUDGE, POSITIVE_LIMITS
 from pyro_gnr.data.table import Column, Kind
 from pyro_gnr.model.truncation import NO_LIMIT, TruncatedNormal
 
-__all__ = ["FeatureScale", "Features", "feature_counts", "interval_limits"]
+__all__ = [
+    "FeatureScale",
+    "Features",
+    "NaturalScale",
+    "feature_counts",
+    "interval_limits",
+    "natural",
+]
 
 # A rare level has a standard deviation near 0: without a floor its feature would be huge.
 SMALLEST_SCALE = 0.1
+# Logarithms and log-odds of numbers that hardly differ are small, and not rare.
+SMALLEST_NATURAL_SCALE = 1e-3
 
 
 class FeatureScale(NamedTuple):
@@ -51,12 +65,70 @@ def interval_limits(columns: Sequence[Column]) -> Tensor:
     return torch.from_numpy(limits.clip(-NO_LIMIT, NO_LIMIT))
 
 
+def natural(x: Tensor, kind: Kind) -> Tensor:
+    """Bring values of one kind to the scale on which a linear model makes sense; finite for any.
+
+    log(x) of positive numbers, log(x / (1 - x)) of bounded ones, log(1 + x) of counts; values of
+    other kinds stay as they are.
+
+    Args:
+        x: encoded values.
+        kind: of their column.
+
+    Example:
+        >>> natural(torch.tensor([0.5, 0.9]), Kind.BOUNDED)
+        tensor([0.0000, 2.1972])
+    """
+    if kind is Kind.POSITIVE:
+        return x.clamp(*POSITIVE_LIMITS).log()
+    if kind is Kind.BOUNDED:
+        return torch.logit(x.clamp(NUDGE, 1.0 - NUDGE))
+    return x.clamp(min=0.0).log1p() if kind is Kind.COUNT else x
+
+
+class NaturalScale(NamedTuple):
+    """A map of columns to numbers without units: (natural(x_j) - centre_j) / spread_j.
+
+    Attributes:
+        kinds: (D,) kinds of the columns.
+        centre: (D,).
+        spread: (D,), > 0.
+
+    Example:
+        >>> scale = NaturalScale((Kind.POSITIVE,), torch.tensor([1.0]), torch.tensor([2.0]))
+        >>> scale(torch.tensor([math.e]))
+        tensor([0.])
+    """
+
+    kinds: tuple[Kind, ...]
+    centre: Tensor
+    spread: Tensor
+
+    @property
+    def curved(self) -> frozenset[Kind]:
+        """Kinds among the columns that `natural` changes."""
+        return frozenset({Kind.POSITIVE, Kind.BOUNDED, Kind.COUNT}.intersection(self.kinds))
+
+    def of(self, columns: Tensor) -> NaturalScale:
+        """Give the map of some columns (n,)."""
+        kinds = tuple(self.kinds[j] for j in columns.tolist())
+        return NaturalScale(kinds, self.centre[columns], self.spread[columns])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map values (..., D)."""
+        for kind in self.curved:
+            mine = torch.tensor([k is kind for k in self.kinds], device=x.device)
+            x = torch.where(mine, natural(x, kind), x)
+        return (x - self.centre) / self.spread
+
+
 class Features(nn.Module):
     r"""Map of (x, visible) to standardised features and their visibility.
 
-    f = (x_j - mean_f) / scale_f for a continuous or binary column, (1[x_j = l] - mean_f) / scale_f
-    for each level l of a categorical one; 0 where the cell is not visible. A cell known to lie in
-    an interval counts as its mean there, under the normal that its column is standardised by.
+    f = (t(x_j) - mean_f) / scale_f for a column of numbers (t as in `natural`), two levels or
+    ordered levels, (1[x_j = l] - mean_f) / scale_f for each level l of a categorical one; 0 where
+    the cell is not visible. A cell known to lie in an interval counts as its mean there, under the
+    normal that its column is standardised by.
 
     Args:
         columns: the D modelled columns.
@@ -76,6 +148,7 @@ class Features(nn.Module):
     censored: Tensor
     mean: Tensor
     scale: Tensor
+    smallest: Tensor
 
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__()
@@ -99,6 +172,14 @@ class Features(nn.Module):
         censored = torch.tensor([bool(c.intervals) for c in columns])
         self.register_buffer("censored", censored, persistent=False)
         self.has_intervals = bool(censored.any())
+        kinds = [columns[j].kind for j in column.tolist()]
+        self._curved = [k for k in (Kind.POSITIVE, Kind.BOUNDED, Kind.COUNT) if k in kinds]
+        for kind in self._curved:
+            of_kind = torch.tensor([k is kind for k in kinds])
+            self.register_buffer(f"is_{kind}", of_kind, persistent=False)
+        logs = torch.tensor([k in (Kind.POSITIVE, Kind.BOUNDED) for k in kinds])
+        floor = torch.where(logs, SMALLEST_NATURAL_SCALE, SMALLEST_SCALE)
+        self.register_buffer("smallest", floor, persistent=False)
         self.register_buffer("mean", torch.zeros(len(column)))
         self.register_buffer("scale", torch.ones(len(column)))
 
@@ -110,6 +191,8 @@ class Features(nn.Module):
     def raw(self, x: Tensor) -> Tensor:
         """Give the features (..., F) of x (..., D) before they are standardised."""
         value = self._numbers(x)[..., self.column]
+        for kind in self._curved:
+            value = torch.where(self.get_buffer(f"is_{kind}"), natural(value, kind), value)
         return torch.where(self.level < 0, value, (value == self.level).to(x.dtype))
 
     def _numbers(self, x: Tensor) -> Tensor:
@@ -123,13 +206,13 @@ class Features(nn.Module):
 
     def fit(self, x: Tensor, visible: Tensor) -> FeatureScale:
         """Learn mean and scale from the visible cells of x (N, D); kept in the state dict."""
-        weight = visible[:, self.column].to(x.dtype)
+        seen = visible[:, self.column]
         raw = self.raw(x)
-        total = weight.sum(0).clamp(min=1.0)
-        mean = (weight * raw).sum(0) / total
-        variance = (weight * (raw - mean).square()).sum(0) / total
+        total = seen.sum(0).clamp(min=1)
+        mean = torch.where(seen, raw, 0.0).sum(0) / total
+        variance = torch.where(seen, raw - mean, 0.0).square().sum(0) / total
         self.mean.copy_(mean)
-        self.scale.copy_(variance.sqrt().clamp(min=SMALLEST_SCALE))
+        self.scale.copy_(torch.maximum(variance.sqrt(), self.smallest))
         return FeatureScale(self.mean, self.scale)
 
     def forward(self, x: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:

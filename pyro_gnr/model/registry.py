@@ -12,11 +12,19 @@ from torch import nn
 
 from pyro_gnr.model.likelihoods import (
     Bernoulli,
+    Beta,
     Categorical,
     Censored,
+    Gamma,
     Gaussian,
+    LogNormal,
+    NegativeBinomial,
+    Ordinal,
+    Poisson,
     StudentT,
     Truncated,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
 )
 from pyro_gnr.model.mechanisms import (
     Conjunction,
@@ -42,6 +50,14 @@ LIKELIHOODS: dict[str, type[nn.Module]] = {
     "categorical": Categorical,
     "censored": Censored,
     "truncated": Truncated,
+    "log_normal": LogNormal,
+    "gamma": Gamma,
+    "beta": Beta,
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
+    "zero_inflated_poisson": ZeroInflatedPoisson,
+    "zero_inflated_negative_binomial": ZeroInflatedNegativeBinomial,
+    "ordinal": Ordinal,
 }
 MECHANISMS: dict[str, type[nn.Module]] = {
     "conjunction": Conjunction,

@@ -71,7 +71,9 @@ def start(
     of_values = linear.take(places[:n_features])
     encoder.start(of_values)
     for i, likelihood in enumerate(model.x_given_u.parts()):
-        members = torch.isin(encoder.features.column, model.x_given_u.positions(i)).nonzero()[:, 0]
+        mine = model.x_given_u.positions(i)
+        members = torch.isin(encoder.features.column, mine).nonzero()[:, 0]
+        likelihood.calibrate(x[:, mine], visible[:, mine])
         likelihood.start(of_values.take(members), FeatureScale(*(s[members] for s in scale)))
     if joint and observed is not None:
         of_holes, scale_of_holes = linear.take(places[n_features:]), hole_scale(observed, x.dtype)
@@ -119,6 +121,8 @@ def _start_masked(
     assert isinstance(mechanism, SelfMasking)
     features, seen = encoder.features(x, visible)
     column = encoder.features.column
+    first = torch.searchsorted(column, torch.arange(x.shape[1], device=x.device))
+    mechanism.calibrate(encoder.features.mean[first], encoder.features.scale[first])
     sign = torch.where(encoder.features.discrete, 0.0, mechanism.signs()[column])
     masked = (~observed[:, column]).to(x.dtype) * (sign != 0)
     if not masked.any():
@@ -129,10 +133,12 @@ def _start_masked(
     )
     mean, scale = encoder.features.mean, encoder.features.scale
     numbers = (masked.sum(0) > 0).nonzero()[:, 0]
+    centre, spread = mechanism.centre[column[numbers]], mechanism.spread[column[numbers]]
+    threshold = fit.threshold[numbers] * scale[numbers] + mean[numbers]
     mechanism.start_own(
         column[numbers],
-        slope=fit.slope[numbers] / scale[numbers],
-        threshold=fit.threshold[numbers] * scale[numbers] + mean[numbers],
+        slope=fit.slope[numbers] * spread / scale[numbers],
+        threshold=(threshold - centre) / spread,
     )
     encoder.start_masked(fit, masked.mean(0))
     _widen(model, encoder, fit)

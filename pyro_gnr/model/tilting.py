@@ -20,6 +20,7 @@ from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid
 
 from pyro_gnr.model.conditionals import Shape
+from pyro_gnr.model.features import NaturalScale
 from pyro_gnr.model.skew_normal import ExtendedSkewNormal
 from pyro_gnr.model.transport import cdf, transport
 
@@ -42,7 +43,7 @@ MOST_COUNTS = 1000
 class OwnTerm(NamedTuple):
     r"""What a column's own value adds to the chance of an event, on the scale of the link.
 
-    eta(x) = sign * (slope * x - offset), or sign * (effects[x] - offset) for levels without an
+    eta(x) = sign * (slope * g(x) - offset), or sign * (effects[x] - offset) for levels without an
     order.
 
     Attributes:
@@ -50,16 +51,18 @@ class OwnTerm(NamedTuple):
         offset: (..., C).
         effects: (C, S), one for each level; None where no column has levels like that.
         sign: 1 or -1, one or (..., C): -1 turns the event into its opposite.
+        natural: g, the scale on which a slope counts; None for values as they are.
     """
 
     slope: Tensor
     offset: Tensor
     effects: Tensor | None = None
     sign: Tensor | float = 1.0
+    natural: NaturalScale | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Give eta (..., C) of values (..., C)."""
-        eta = self.slope * x - self.offset
+        eta = self.slope * (x if self.natural is None else self.natural(x)) - self.offset
         if self.effects is not None:
             level = x.clamp(0, self.effects.shape[-1] - 1).long()
             place = torch.arange(self.slope.shape[-1], device=x.device)
@@ -74,7 +77,10 @@ class OwnTerm(NamedTuple):
         """Give the term of some columns (n,)."""
         effects = None if self.effects is None else self.effects[columns]
         sign = self.sign[..., columns] if isinstance(self.sign, Tensor) else self.sign
-        return OwnTerm(self.slope[columns], self.offset[..., columns], effects, sign)
+        natural = None if self.natural is None else self.natural.of(columns)
+        if natural is not None and not natural.curved:
+            natural = None  # values as they are, for which there may be a closed form
+        return OwnTerm(self.slope[columns], self.offset[..., columns], effects, sign, natural)
 
 
 def log_odds(eta: Tensor, link: str) -> Tensor:
@@ -117,7 +123,8 @@ def tilted(distribution: Distribution, term: OwnTerm, link: str) -> Distribution
 
 
 def _closed(distribution: Distribution, term: OwnTerm, link: str) -> bool:
-    return isinstance(distribution, torch.distributions.Normal) and link == "probit"
+    normal = isinstance(distribution, torch.distributions.Normal)
+    return normal and link == "probit" and term.natural is None
 
 
 def _skewed(distribution: Distribution, term: OwnTerm) -> ExtendedSkewNormal:

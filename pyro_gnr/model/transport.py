@@ -1,16 +1,20 @@
 """Uniform numbers to draws, and values to probabilities, for any distribution the model uses.
 
 Row-keyed randomness replaces sampling by `transport`; intervals are found with `cdf`. Where torch
-has no inverse CDF: cumulative sums for discrete distributions, scipy's inverses on the CPU else.
+has no inverse CDF: cumulative sums for levels, a search for counts (exact: the smallest whole
+number whose CDF reaches the uniform), scipy's inverses on the CPU else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributions as td
+from pyro.distributions import ZeroInflatedDistribution
 from pyro.distributions.torch_distribution import MaskedDistribution
 from scipy import special
 from torch import Tensor
@@ -19,7 +23,13 @@ from pyro_gnr.model.conditionals import PrecisionNormal
 from pyro_gnr.model.densities import PrecisionMixture, WarpedNormal
 from pyro_gnr.model.truncation import TruncatedNormal
 
-__all__ = ["bracket", "cdf", "restrict", "transport"]
+__all__ = ["BOUND_GAP", "bracket", "cdf", "restrict", "smallest_count", "transport"]
+
+# Draws of positive and bounded numbers that round to a bound are moved this far inside.
+BOUND_GAP = 1e-6
+SMALLEST_POSITIVE = 1e-30
+# Counts are searched up to here; floats are no longer exact whole numbers beyond.
+LARGEST_COUNT = 2.0**53
 
 
 @singledispatch
@@ -107,6 +117,83 @@ def _(distribution: TruncatedNormal, uniforms: Tensor) -> Tensor:
     return distribution.icdf(uniforms)
 
 
+@transport.register
+def _(distribution: td.LogNormal, uniforms: Tensor) -> Tensor:
+    return transport(distribution.base_dist, uniforms).exp()
+
+
+@transport.register
+def _(distribution: td.Gamma, uniforms: Tensor) -> Tensor:
+    shape, rate = distribution.concentration, distribution.rate
+    quantile = _by_scipy(special.gammaincinv, shape, uniforms) / rate.double()
+    return quantile.clamp(min=SMALLEST_POSITIVE).to(rate.dtype)
+
+
+@transport.register
+def _(distribution: td.Beta, uniforms: Tensor) -> Tensor:
+    a, b = distribution.concentration1, distribution.concentration0
+    quantile = _by_scipy(special.betaincinv, a, b, uniforms)
+    return quantile.clamp(BOUND_GAP, 1.0 - BOUND_GAP).to(a.dtype)
+
+
+@transport.register
+def _(distribution: td.Poisson, uniforms: Tensor) -> Tensor:
+    return _smallest_count(distribution, uniforms).to(distribution.rate.dtype)
+
+
+@transport.register
+def _(distribution: td.NegativeBinomial, uniforms: Tensor) -> Tensor:
+    return _smallest_count(distribution, uniforms).to(distribution.total_count.dtype)
+
+
+@transport.register
+def _(distribution: ZeroInflatedDistribution, uniforms: Tensor) -> Tensor:
+    return _smallest_count(distribution, uniforms).to(distribution.gate.dtype)
+
+
+def _smallest_count(distribution: td.Distribution, uniforms: Tensor) -> Tensor:
+    return smallest_count(lambda k: cdf(distribution, k), uniforms, guess=distribution.mean)
+
+
+@torch.no_grad()
+def smallest_count(
+    probability: Callable[[Tensor], Tensor], uniforms: Tensor, *, guess: Tensor
+) -> Tensor:
+    """Find the smallest whole number k >= 0 with P(X <= k) >= u, by doubling and halving.
+
+    Args:
+        probability: P(X <= k) of float64 k, elementwise.
+        uniforms: u in (0, 1).
+        guess: where the search begins, >= 0; broadcasts to the uniforms.
+
+    Returns:
+        k, float64, shaped as the uniforms.
+
+    Example:
+        >>> u = torch.tensor([0.3, 0.9], dtype=torch.float64)
+        >>> smallest_count(lambda k: 1 - 0.5 ** (k + 1), u, guess=torch.tensor(1.0))
+        tensor([0., 3.], dtype=torch.float64)
+    """
+    u = uniforms.double()
+    high = guess.double().floor().expand_as(u)
+    low = torch.full_like(u, -1.0)  # P(X <= low) < u throughout
+    while (below := (probability(high) < u) & (high < LARGEST_COUNT)).any():
+        low = torch.where(below, high, low)
+        high = torch.where(below, 2.0 * high + 1.0, high)
+    while (unsettled := high - low > 1.0).any():
+        middle = ((low + high) / 2).floor()
+        below = probability(middle) < u
+        low = torch.where(unsettled & below, middle, low)
+        high = torch.where(unsettled & ~below, middle, high)
+    return high
+
+
+def _by_scipy(function: Callable[..., Any], *arguments: Tensor) -> Tensor:
+    """Apply a function of scipy.special elementwise, in double precision on the CPU."""
+    arrays = [a.detach().double().cpu().numpy() for a in torch.broadcast_tensors(*arguments)]
+    return torch.from_numpy(np.asarray(function(*arrays))).to(arguments[0].device)
+
+
 @singledispatch
 def cdf(distribution: td.Distribution, value: Tensor) -> Tensor:
     """Give P(X <= value) of a univariate distribution, in the broadcast shape of both.
@@ -123,6 +210,39 @@ def _(distribution: td.StudentT, value: Tensor) -> Tensor:
     t = (value - distribution.loc) / distribution.scale
     df = distribution.df.expand_as(t).detach().cpu().numpy()
     return torch.from_numpy(np.asarray(special.stdtr(df, t.detach().cpu().numpy()))).to(t)
+
+
+@cdf.register
+def _(distribution: td.Gamma, value: Tensor) -> Tensor:
+    return torch.special.gammainc(distribution.concentration, distribution.rate * value)
+
+
+@cdf.register
+def _(distribution: td.Beta, value: Tensor) -> Tensor:
+    a, b = distribution.concentration1, distribution.concentration0
+    return _by_scipy(special.betainc, a, b, value).to(value.dtype)
+
+
+@cdf.register
+def _(distribution: td.Poisson, value: Tensor) -> Tensor:
+    k, rate = torch.broadcast_tensors(value.double().floor(), distribution.rate.double())
+    p = torch.special.gammaincc(k.clamp(min=0.0) + 1.0, rate)
+    return torch.where(k < 0, 0.0, p).to(value.dtype)
+
+
+@cdf.register
+def _(distribution: td.NegativeBinomial, value: Tensor) -> Tensor:
+    k = value.double().floor()
+    failure = torch.sigmoid(-distribution.logits.double())
+    p = _by_scipy(special.betainc, distribution.total_count, k.clamp(min=0.0) + 1.0, failure)
+    return torch.where(k < 0, 0.0, p).to(value.dtype)
+
+
+@cdf.register
+def _(distribution: ZeroInflatedDistribution, value: Tensor) -> Tensor:
+    gate = distribution.gate.double()
+    p = gate + (1.0 - gate) * cdf(distribution.base_dist, value.double())
+    return torch.where(value < 0, 0.0, p).to(value.dtype)
 
 
 @singledispatch

@@ -282,3 +282,158 @@ def test_to_units_undoes_standardising():
         column = learn(["1", "3", "<0.5"], kind)
         x = np.array([0.1, 1.0, 7.0])
         np.testing.assert_allclose(column.to_units(column.standardised(x)), x)
+
+
+# --- positive, bounded, counts, ordered levels -------------------------------------------------
+
+
+def frames_of(values, **options):
+    """The same column in pandas and polars."""
+    return pd.DataFrame({"col": pd.Series(values, **options)}), pl.DataFrame({"col": values})
+
+
+def test_positive_numbers_come_in_multiples_of_their_mean():
+    for X in frames_of([1.0, 3.0, None]):
+        schema = Schema.learn(X, {"col": "positive"})
+        (column,) = schema.columns
+        assert (column.kind, column.location, column.scale) == (Kind.POSITIVE, 0.0, 2.0)
+        table = schema.encode(X)
+        assert table.values[:2, 0].tolist() == [0.5, 1.5]
+        assert table.fill(np.array([0.25]))["col"].to_list()[2] == 0.5
+
+
+def test_positive_numbers_stay_above_zero_whatever_their_size():
+    X = pd.DataFrame({"col": [1e-300, 1e200, np.nan]})
+    table = Schema.learn(X, {"col": "positive"}).encode(X)
+    assert (table.values[:2, 0] > 0).all() and np.isfinite(np.log(table.values[:2, 0])).all()
+    assert table.fill(np.array([0.0]))["col"][2] > 0
+    whole = pd.DataFrame({"col": pd.array([3, 900, None], dtype="Int64")})
+    table = Schema.learn(whole, {"col": "positive"}).encode(whole)
+    completed = table.fill(np.array([1e-6]))["col"]
+    assert completed[2] == 1 and completed.dtype == "Int64"
+
+
+@pytest.mark.parametrize(
+    "values, kind, bounds",
+    [
+        ([0.0, 0.3, 1.0], "bounded", (0.0, 1.0)),
+        ([0.0, 3.0, 100.0], "bounded", (0.0, 100.0)),
+        ([1.0, 3.0, 20.0], "bounded(0, 20)", (0.0, 20.0)),
+        ([-1.0, 3.0, 20.0], " bounded( -1.5,2e1 ) ", (-1.5, 20.0)),
+    ],
+)
+def test_bounds(values, kind, bounds):
+    for X in frames_of([*values, None]):
+        schema = Schema.learn(X, {"col": kind})
+        (column,) = schema.columns
+        assert column.kind is Kind.BOUNDED
+        assert (column.location, column.location + column.scale) == bounds
+        assert Schema.from_dict(schema.to_dict()) == schema
+        table = schema.encode(X)
+        low, high = bounds
+        expected = ((np.array(values) - low) / (high - low)).clip(1e-3, 1 - 1e-3)
+        np.testing.assert_allclose(table.values[:3, 0], expected)
+        filled = table.fill(np.array([0.25]))["col"].to_list()
+        assert filled[:3] == values  # observed cells on a bound are not moved
+        assert filled[3] == low + 0.25 * (high - low)
+
+
+def test_decoded_numbers_stay_within_their_bounds():
+    X = pd.DataFrame({"col": pd.array([1, 9, None], dtype="Int64")})
+    table = Schema.learn(X, {"col": "bounded(0.4, 9.6)"}).encode(X)
+    found = [table.fill(np.array([v]))["col"][2] for v in (1e-6, 0.5, 1 - 1e-6)]
+    assert found == [1, 5, 9]
+
+
+def test_counts():
+    for X in frames_of([0.0, 3.0, None]):
+        schema = Schema.learn(X, {"col": "count"})
+        (column,) = schema.columns
+        assert (column.location, column.scale, column.whole) == (0.0, 1.0, True)
+        table = schema.encode(X)
+        assert table.values[:2, 0].tolist() == [0.0, 3.0]
+        assert table.fill(np.array([2.4]))["col"].to_list()[2] == 2.0
+        assert table.fill(np.array([-7.0]))["col"].to_list()[2] == 0.0
+    X = pd.DataFrame({"col": pd.array([0, 3, None], dtype="UInt8")})
+    completed = Schema.learn(X, {"col": "count"}).encode(X).fill(np.array([300.0]))["col"]
+    assert completed[2] == 255 and completed.dtype == "UInt8"
+
+
+ORDER = ["low", "mid", "high"]
+
+
+def test_ordered_pandas_categories_are_ordinal_and_come_back_ordered():
+    dtype = pd.CategoricalDtype([*ORDER, "never"], ordered=True)
+    X = pd.DataFrame({"col": pd.Series(["high", "low", None, "mid"], dtype=dtype)})
+    schema = Schema.learn(X)
+    assert schema.columns[0].kind is Kind.ORDINAL
+    assert schema.columns[0].levels == ("low", "mid", "high")
+    table = schema.encode(X)
+    assert table.values[:, 0].tolist() == [2.0, 0.0, 0.0, 1.0]
+    completed = table.fill(np.array([2.0]))["col"]
+    assert completed.dtype == dtype and completed[2] == "high"
+    assert learn(["high", "low", "mid"], "categorical", dtype=dtype).kind is Kind.CATEGORICAL
+    assert learn(["high", "low"], dtype=dtype).kind is Kind.BINARY
+    assert learn(["high", None, "high"], dtype=dtype).kind is Kind.CATEGORICAL
+
+
+def test_other_columns_are_ordinal_only_if_asked():
+    unordered = pd.CategoricalDtype(ORDER)
+    assert learn(ORDER, dtype=unordered).kind is Kind.CATEGORICAL
+    assert learn(ORDER, "ordinal", dtype=unordered).levels == tuple(ORDER)
+    assert learn([3, 1, 2, 1], "ordinal").levels == (1, 2, 3)
+    assert learn([3, 1, None], "ordinal", dtype=object).levels == (1, 3)
+    P = pl.DataFrame({"col": ["high", "low", None, "mid"]}).cast({"col": pl.Enum(ORDER)})
+    assert Schema.learn(P).columns[0].kind is Kind.CATEGORICAL
+    schema = Schema.learn(P, {"col": "ordinal"})
+    assert schema.columns[0].levels == tuple(ORDER)
+    completed = schema.encode(P).fill(np.array([1.0]))
+    assert completed["col"].to_list() == ["high", "low", "mid", "mid"]
+    assert completed.schema == P.schema
+
+
+@pytest.mark.parametrize(
+    "values, kind, text",
+    [
+        ([1.0, 0.0, -2.0], "positive", "'col' has 2 value.* zero or below .*such as 0.*above 0"),
+        ([1.5, -1.0, 2.0], "count", "'col' has 2 value.* negative or not whole .*such as 1.5"),
+        ([0.5, 130.0, 2.0], "bounded", r"'col' goes from 0.5 to 130.*'bounded\(0.5, 130\)'"),
+        ([-0.5, 0.5, 0.6], "bounded", r"'col' goes from -0.5 to 0.6"),
+        ([0.5, 30.0, 2.0], "bounded(1, 20)", "'col' has 2 value.*out of bounds.*from 1 to 20"),
+        ([0.5, 30.0, 2.0], "bounded(20, 1)", "'bounded.20, 1.' for column 'col', expected two"),
+        ([0.5, 30.0, 2.0], "bounded(0, inf)", "for column 'col', expected two finite"),
+        ([0.5, 30.0, 2.0], "bounded(a, b)", "for column 'col', expected two finite"),
+        ([0.5, 30.0, 2.0], "bounded 0 20", "expected one of .*'bounded', 'count'.*bounded.0, 20"),
+        (["a", "b", "c"], "positive", "'col' has dtype .*expected numbers for kind 'positive'"),
+        (["a", "b", "c"], "ordinal", "'col' holds strings .*whose order is not known"),
+    ],
+)
+def test_values_that_do_not_fit_the_kind(values, kind, text):
+    for X in frames_of(values):
+        with pytest.raises(ValueError, match=text):
+            Schema.learn(X, {"col": kind})
+
+
+@pytest.mark.parametrize(
+    "training, kind, batch, text",
+    [
+        ([1.0, 2.0], "positive", [1.0, 0.0], "'col' has 1 value.*zero or below"),
+        ([1.0, 2.0], "count", [1.5, 2.5], "'col' has 2 value.*not whole"),
+        ([0.1, 0.2], "bounded", [0.5, 1.5], "'col' has 1 value.*from 0 to 1"),
+        ([1, 2], "ordinal", [1, 3], "'col' has 1 level.* not seen in training: 3"),
+        ([1.0, 2.0], "positive", ["a", "b"], "'col' came as levels"),
+    ],
+)
+def test_new_cells_that_do_not_fit_the_kind(training, kind, batch, text):
+    schema = Schema.learn(pd.DataFrame({"col": training}), {"col": kind})
+    for X in frames_of(batch):
+        with pytest.raises(ValueError, match=text):
+            schema.encode(X)
+
+
+@pytest.mark.parametrize("kind", ["positive", "bounded", "count"])
+def test_a_constant_column_of_every_kind(kind):
+    X = pd.DataFrame({"col": [1.0, 1.0, None]})
+    table = Schema.learn(X, {"col": kind}).encode(X)
+    assert np.isfinite(table.values).all()
+    assert table.fill(table.values[:1, 0])["col"][2] == pytest.approx(1.0, abs=1e-2)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from pyro_gnr.data.columns import Column, Kind
 from pyro_gnr.inference.objective import IWELBO, log_weights
-from pyro_gnr.model.assemble import assemble, likelihood_templates
+from pyro_gnr.model.assemble import assemble, implied_kinds, likelihood_templates
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
 from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT
 from pyro_gnr.model.mechanisms import Conjunction, Ignorable
@@ -185,6 +185,83 @@ def test_start_beats_random_parameters_on_a_mixed_table(mixed, simulate_rows):
     before = IWELBO(20).loss(model, guide, x, observed)
     start(model, guide, x, observed, generator=torch.Generator().manual_seed(0))
     assert IWELBO(20).loss(model, guide, x, observed) < before - 0.5
+
+
+def every_kind():
+    """Columns of every kind of numbers and levels, and rows of them that share a factor."""
+    columns = [
+        Column("c", Kind.CONTINUOUS, "float64", holes=120),
+        Column("p", Kind.POSITIVE, "float64", scale=9.0, holes=120),
+        Column("b", Kind.BOUNDED, "float64", scale=20.0, holes=120),
+        Column("n", Kind.COUNT, "int64", whole=True, holes=120),
+        Column("o", Kind.ORDINAL, "category", levels=("l", "m", "h"), holes=120),
+    ]
+    z = torch.randn(400, 1)
+    e = 0.5 * torch.randn(400, 5)
+    rows = [
+        z + e[:, :1],
+        (z + e[:, 1:2]).exp(),
+        torch.sigmoid(z + e[:, 2:3]),
+        torch.poisson((0.5 + z).exp()),
+        ((z + e[:, 4:] > -0.5).double() + (z + e[:, 4:] > 0.7)),
+    ]
+    observed = torch.rand(400, 5) < 0.7
+    return columns, torch.where(observed, torch.cat(rows, 1), 0.0), observed
+
+
+def test_start_is_good_for_every_kind_and_training_from_it_is_finite():
+    columns, x, observed = every_kind()
+    assert likelihood_templates(columns, None) == [
+        "gaussian",
+        "log_normal",
+        "beta",
+        "negative_binomial",
+        "ordinal",
+    ]
+    model, guide = assemble(columns, n_rows=400, latent_dim=1, hidden=8)
+    with torch.no_grad():
+        before = IWELBO(20).loss(model, guide, x, observed)
+        generator = torch.Generator().manual_seed(0)
+        start(model, guide, x, observed, generator=generator, observed=observed)
+        after = IWELBO(20).loss(model, guide, x, observed)
+    assert after < before - 1.0
+    # The linear model is near the optimum: training gains little on what the start gained.
+    parameters = {id(p): p for p in [*model.parameters(), *guide.parameters()]}.values()
+    optimizer = torch.optim.Adam(parameters, lr=1e-2)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss = IWELBO(20)(model, guide)(x, observed)
+        loss.backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in parameters)
+        optimizer.step()
+    assert after - loss.item() < 0.3 * (before - after)
+
+
+@torch.no_grad()
+def test_values_behind_holes_change_nothing_for_any_kind():
+    columns, x, observed = every_kind()
+    bounds = []
+    for behind in (0.0, -3.0, torch.nan):
+        torch.manual_seed(1)
+        model, guide = assemble(columns, n_rows=400, latent_dim=1, hidden=8)
+        values = torch.where(observed, x, behind)
+        start(model, guide, values, observed, generator=torch.Generator().manual_seed(0))
+        bounds.append(IWELBO(5).row_bounds(model, guide, values, observed))
+    assert bounds[0].isfinite().all()
+    for bound in bounds[1:]:
+        torch.testing.assert_close(bounds[0], bound, rtol=0, atol=0)
+
+
+def test_kinds_that_likelihoods_imply(columns_of):
+    columns = [*columns_of(continuous=3, binary=1), Column("p", Kind.POSITIVE, "float64")]
+    likelihoods = {"c0": "gamma", "c1": "student_t", "c2": Categorical, "b0": "bernoulli"}
+    assert implied_kinds(columns, likelihoods, said=[]) == {
+        "c0": Kind.POSITIVE,
+        "c2": Kind.CATEGORICAL,
+    }
+    assert implied_kinds(columns, likelihoods, said=["c0"]) == {"c2": Kind.CATEGORICAL}
+    assert implied_kinds(columns, {"p": "gaussian"}, said=[]) == {"p": Kind.CONTINUOUS}
+    assert implied_kinds(columns, {}, said=[]) == {}
 
 
 @torch.no_grad()

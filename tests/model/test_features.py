@@ -5,7 +5,7 @@ from scipy import stats
 
 from pyro_gnr.data.censoring import CODE_BASE
 from pyro_gnr.data.columns import Column, Kind
-from pyro_gnr.model.features import SMALLEST_SCALE, Features, feature_counts
+from pyro_gnr.model.features import SMALLEST_SCALE, Features, feature_counts, natural
 
 
 def test_one_feature_a_number_and_one_a_level(columns_of):
@@ -66,3 +66,50 @@ def test_an_interval_counts_as_its_mean_under_the_standard_normal():
     assert features.raw(x.float()).dtype == torch.float32
     scale = features.fit(x, torch.ones_like(x, dtype=torch.bool))
     assert scale.mean[1].item() == pytest.approx(np.mean([*expected, 0.3]))
+
+
+def test_numbers_come_on_their_natural_scales():
+    columns = [
+        Column("p", Kind.POSITIVE, "float64"),
+        Column("b", Kind.BOUNDED, "float64"),
+        Column("n", Kind.COUNT, "int64"),
+        Column("o", Kind.ORDINAL, "category", levels=("l", "m", "h")),
+        Column("c", Kind.CONTINUOUS, "float64"),
+    ]
+    assert feature_counts(columns) == [1] * 5
+    features = Features(columns)
+    assert features.discrete.tolist() == [False, False, False, True, False]
+    x = torch.stack(
+        [
+            torch.randn(50).exp(),
+            torch.rand(50).clamp(0.01, 0.99),
+            torch.poisson(torch.ones(50)),
+            torch.arange(50.0) % 3,
+            torch.randn(50),
+        ],
+        1,
+    )
+    expected = [x[:, 0].log(), torch.logit(x[:, 1]), x[:, 2].log1p(), x[:, 3], x[:, 4]]
+    torch.testing.assert_close(features.raw(x), torch.stack(expected, 1))
+    visible = torch.rand(50, 5) < 0.7
+    scale = features.fit(torch.where(visible, x, 0.0), visible)
+    for j, t in enumerate(expected):
+        torch.testing.assert_close(scale.mean[j], t[visible[:, j]].mean())
+        torch.testing.assert_close(scale.scale[j], t[visible[:, j]].std(correction=0))
+    # Unseen cells hold 0, whose logarithm is not finite.
+    f, _ = features(torch.where(visible, x, 0.0), visible)
+    assert f.isfinite().all() and (f[~visible] == 0).all()
+
+
+def test_logarithms_that_hardly_differ_are_standardised_all_the_same():
+    features = Features([Column("p", Kind.POSITIVE, "float64")])
+    x = (0.01 * torch.randn(500, 1)).exp()
+    features.fit(x, torch.ones_like(x, dtype=torch.bool))
+    f, _ = features(x, torch.ones_like(x, dtype=torch.bool))
+    assert 0.99 < f.std() < 1.01
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_natural_scales_are_finite_for_any_finite_number(kind):
+    x = torch.tensor([-1e300, -1.0, 0.0, 1e-300, 0.5, 1.0, 7.0, 1e300])
+    assert natural(x, kind).isfinite().all()

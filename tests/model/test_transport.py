@@ -6,6 +6,7 @@ from scipy import stats
 from torch import distributions as td
 
 from pyro_gnr.model.conditionals import PrecisionNormal
+from pyro_gnr.model.likelihoods.zero_inflated import ZeroInflated
 from pyro_gnr.model.transport import cdf, transport
 
 CONTINUOUS = {
@@ -110,4 +111,90 @@ def test_multivariate_normals_have_their_covariance():
 
 def test_unknown_distribution_says_so():
     with pytest.raises(NotImplementedError):
-        transport(dist.Poisson(3.0), torch.tensor(0.5))
+        transport(dist.Geometric(0.3), torch.tensor(0.5))
+
+
+# --- counts, positive and bounded numbers ----------------------------------------------------
+
+MEANS = [1e-8, 0.02, 1.0, 7.3, 400.0, 3e6]
+
+
+def counts_of(name, *, gate=0.0):
+    """A batch of distributions of counts, one a mean, and scipy's."""
+    mean = torch.tensor(MEANS)
+    base, reference = dist.Poisson(mean), stats.poisson(mean.numpy())
+    if name == "negative_binomial":
+        r = torch.tensor([0.1, 0.5, 1.0, 3.0, 10.0, 100.0])
+        base = dist.NegativeBinomial(r, logits=(mean / r).log())
+        reference = stats.nbinom(r.numpy(), (r / (r + mean)).numpy())
+    if gate:
+        base = ZeroInflated(base, gate_logits=torch.full((6,), np.log(gate / (1 - gate))))
+    return base, reference
+
+
+@pytest.mark.parametrize("gate", [0.0, 0.3])
+@pytest.mark.parametrize("name", ["poisson", "negative_binomial"])
+def test_quantiles_of_counts_are_the_smallest_numbers_that_reach_the_uniform(name, gate):
+    d, reference = counts_of(name, gate=gate)
+    k = transport(d.expand((len(PLACES), 6)), PLACES[:, None].expand(-1, 6))
+    assert (k >= 0).all() and (k == k.round()).all()
+    k, u = k.numpy(), PLACES.numpy()[:, None]
+    reaches, before = (gate + (1 - gate) * reference.cdf(n) for n in (k, k - 1))
+    # scipy and torch differ in the last digits: of the tail, where it is small.
+    assert (reaches >= u - 1e-11).all() and ((before < u + 1e-11) | (k == 0)).all()
+
+
+@pytest.mark.parametrize("name", ["poisson", "negative_binomial"])
+def test_counts_are_found_exactly_at_the_jumps_of_the_cdf(name):
+    d, _ = counts_of(name)
+    k = torch.arange(12.0)[:, None].expand(-1, 6)
+    u = cdf(d, k)
+    new = (u < 1 - 1e-12) & (u > cdf(d, k - 1))
+    assert new.sum() > 30
+    expanded = d.expand((12, 6))
+    assert torch.equal(transport(expanded, u)[new], k[new])
+    above = torch.nextafter(u, torch.tensor(2.0))
+    assert (transport(expanded, above.clamp(max=1 - 2.0**-53))[new] > k[new]).all()
+
+
+@pytest.mark.parametrize("name", ["poisson", "negative_binomial"])
+def test_single_precision_loses_no_count(name):
+    d, _ = counts_of(name)
+    single = type(d)(
+        **{n: getattr(d, n).float() for n in ("rate", "total_count", "logits") if n in d.__dict__}
+    )
+    torch.set_default_dtype(torch.float32)
+    u = torch.rand(500, 1, dtype=torch.float64).expand(-1, 6)
+    k = transport(single.expand((500, 6)), u)
+    assert k.dtype == torch.float32
+    exact = transport(d.expand((500, 6)), u)
+    assert (k[:, :5].double() == exact[:, :5]).double().mean() > 0.99
+    torch.testing.assert_close(k.double(), exact, rtol=1e-5, atol=1.0)
+
+
+def test_a_uniform_next_to_one_and_a_huge_mean_end():
+    u = torch.tensor([2.0**-53, 1 - 2.0**-53], dtype=torch.float64)
+    for d in (dist.Poisson(1e15), dist.NegativeBinomial(0.1, logits=torch.tensor(40.0))):
+        k = transport(d.expand((2,)), u)
+        assert k.isfinite().all() and k[0] < k[1]
+
+
+POSITIVE = {
+    "gamma": (lambda: dist.Gamma(0.3, 2.0), stats.gamma(0.3, scale=0.5)),
+    "gamma, narrow": (lambda: dist.Gamma(1e4, 1e4), stats.gamma(1e4, scale=1e-4)),
+    "beta": (lambda: dist.Beta(2.0, 0.5), stats.beta(2.0, 0.5)),
+    "log_normal, wide": (lambda: dist.LogNormal(0.2, 5.0), stats.lognorm(5.0, scale=np.exp(0.2))),
+}
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+def test_quantiles_of_positive_and_bounded_numbers(name):
+    make, reference = POSITIVE[name]
+    places = PLACES[2:-2] if name == "beta" else PLACES  # in whose tails scipy's inverse warns
+    x = transport(make().expand(places.shape), places)
+    expected = reference.ppf(places.numpy()).clip(1e-30)
+    expected = expected.clip(1e-6, 1 - 1e-6) if name == "beta" else expected
+    np.testing.assert_allclose(x, expected, rtol=1e-9)
+    inside = torch.linspace(0.01, 0.99, 50)
+    x = torch.tensor(reference.ppf(inside))
+    np.testing.assert_allclose(cdf(make().expand(x.shape), x), inside, atol=1e-9)

@@ -24,10 +24,15 @@ class Likelihood(nn.Module):
 
     A subclass says which kinds it serves, how many parameters its columns need (`n_parameters`),
     and which distribution they make (`distribution`). Its constructor takes hyperparameters only
-    and keeps them under their own names; an unbuilt instance is a template.
+    and keeps them under their own names; an unbuilt instance is a template. If its density is
+    not finite at 0, `filler` is a value where it is.
     """
 
     kinds: ClassVar[frozenset[Kind]]
+    # Of several kinds the one that a column gets where the user names this likelihood and no kind.
+    natural_kind: ClassVar[Kind | None] = None
+    # A value with finite density, to stand in cells that are not seen.
+    filler: ClassVar[float] = 0.0
 
     def build(self, columns: Sequence[Column], u_dim: int) -> None:
         """Make the linear head u (..., H) -> parameters (..., P).
@@ -60,6 +65,14 @@ class Likelihood(nn.Module):
     def forward(self, u: Tensor) -> Distribution:
         """Give p(x | u), batch (..., C), for u (..., H)."""
         return self.distribution(self.head(u))
+
+    def calibrate(self, x: Tensor, visible: Tensor) -> None:
+        """See the cells once before `start`: units of scales, how frequent levels are; or nothing.
+
+        Args:
+            x: (N, C) encoded values of this likelihood's columns.
+            visible: (N, C) bool; the values of other cells play no part.
+        """
 
     def start(self, linear: LinearModel, scale: FeatureScale) -> None:
         """Start from a linear model of the features; by default training starts at random.

@@ -18,10 +18,14 @@ __all__ = ["Block", "BlockLikelihood", "Columnwise"]
 
 
 class Block(NamedTuple):
-    """A distribution, batch (..., C), and the positions (C,) of its columns in the table."""
+    """A distribution, batch (..., C), and the positions (C,) of its columns in the table.
+
+    `filler` is a value with finite density, to stand in cells that are not seen.
+    """
 
     distribution: Distribution
     columns: Tensor
+    filler: float = 0.0
 
 
 class Columnwise(TorchDistribution):
@@ -30,6 +34,8 @@ class Columnwise(TorchDistribution):
     Args:
         blocks: disjoint blocks that together hold columns 0, ..., D - 1.
         order: (D,) place of each column among the blocks' columns laid side by side.
+        seen: bool, broadcasts to (..., D); where False, log p_j is 0 whatever the value; None:
+            all are seen. See `mask`.
 
     Example:
         >>> from torch.distributions import Bernoulli, Normal
@@ -43,11 +49,14 @@ class Columnwise(TorchDistribution):
     support = constraints.real
     has_rsample = False
 
-    def __init__(self, blocks: Sequence[Block], order: Tensor) -> None:
+    def __init__(
+        self, blocks: Sequence[Block], order: Tensor, *, seen: Tensor | None = None
+    ) -> None:
         self.blocks = list(blocks)
         self.order = order
+        self.seen = seen
         lead = self.blocks[0].distribution.batch_shape[:-1]
-        super().__init__(lead + torch.Size([len(order)]), validate_args=False)
+        super().__init__(torch.Size((*lead, len(order))), validate_args=False)
 
     def side_by_side(self, parts: Sequence[Tensor]) -> Tensor:
         """Put the blocks' parts (..., C) into the order of the columns, (..., D)."""
@@ -58,15 +67,40 @@ class Columnwise(TorchDistribution):
         """Broadcast to a larger batch shape (..., D)."""
         lead = torch.Size(batch_shape)[:-1]
         blocks = [
-            Block(b.distribution.expand((*lead, len(b.columns))), b.columns) for b in self.blocks
+            b._replace(distribution=b.distribution.expand((*lead, len(b.columns))))
+            for b in self.blocks
         ]
-        return Columnwise(blocks, self.order)
+        return Columnwise(blocks, self.order, seen=self.seen)
+
+    def mask(self, mask: Tensor | bool) -> TorchDistribution:
+        """Give the columns with log p_j = 0 in the cells where the mask is False.
+
+        Pyro's own mask drops log p_j after it was computed: a density that is infinite or not
+        defined at what stands in an unseen cell (the logarithm of 0) would still make the
+        gradients NaN. Here such cells hold a harmless value before log p_j is computed.
+
+        Args:
+            mask: (..., D) bool, or one bool for all.
+        """
+        if isinstance(mask, bool):
+            return super().mask(mask)
+        whole = torch.broadcast_shapes(mask.shape, self.batch_shape)
+        columns = self if whole == self.batch_shape else self.expand(whole)
+        seen = mask if self.seen is None else self.seen & mask
+        return Columnwise(columns.blocks, self.order, seen=seen)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Give log p_j(x_j), (..., D), for values (..., D)."""
-        return self.side_by_side(
-            [b.distribution.log_prob(value[..., b.columns]) for b in self.blocks]
-        )
+        if self.seen is not None:
+            value, seen = torch.broadcast_tensors(value, self.seen)
+        parts = []
+        for b in self.blocks:
+            own = value[..., b.columns]
+            if self.seen is not None:
+                own = torch.where(seen[..., b.columns], own, b.filler)
+            parts.append(b.distribution.log_prob(own))
+        log_prob = self.side_by_side(parts)
+        return log_prob if self.seen is None else torch.where(self.seen, log_prob, 0.0)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         """Draw (*sample_shape, ..., D)."""
@@ -129,5 +163,7 @@ class BlockLikelihood(nn.Module):
 
     def forward(self, u: Tensor) -> Columnwise:
         """Give p(x | u), batch (..., D), for u (..., H)."""
-        blocks = [Block(like(u), self.positions(i)) for i, like in enumerate(self.likelihoods)]
+        blocks = [
+            Block(like(u), self.positions(i), like.filler) for i, like in enumerate(self.parts())
+        ]
         return Columnwise(blocks, self.order)

@@ -32,6 +32,7 @@ class Categorical(Likelihood):
     """
 
     kinds = frozenset({Kind.CATEGORICAL, Kind.BINARY})
+    natural_kind = Kind.CATEGORICAL
     place: Tensor
     valid: Tensor
 

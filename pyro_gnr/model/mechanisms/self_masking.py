@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.model.features import NaturalScale
 from pyro_gnr.model.likelihoods.block import Block, Columnwise
 from pyro_gnr.model.mechanisms.base import CERTAIN, Collapsible
 from pyro_gnr.model.tilting import LINKS, OwnTerm, log_chance, log_odds, tilted
@@ -26,7 +27,8 @@ FASTER = 10.0
 class SelfMasking(Collapsible):
     r"""P(m_j = 0 | x_j, u) = F(c_j (x_j - b_j)), F the normal or the logistic CDF.
 
-    x_j is in observed standard deviations from the observed mean. What is missing is never
+    x_j is in observed standard deviations from the observed mean (of logarithms for positive
+    columns, log-odds for bounded ones, log(1 + x) for counts). What is missing is never
     sampled: with a probit and a `Gaussian` column it integrates in closed form (given u, m_j is
     a probit and a missing x_j an extended skew normal), levels are summed over, and all else is
     integrated along one dimension.
@@ -69,6 +71,8 @@ class SelfMasking(Collapsible):
     free: Tensor
     has_holes: Tensor
     unordered: Tensor
+    centre: Tensor
+    spread: Tensor
 
     def __init__(
         self,
@@ -99,6 +103,9 @@ class SelfMasking(Collapsible):
         directions = self._directions(columns)
         unordered = torch.tensor([c.kind is Kind.CATEGORICAL for c in columns])
         off = torch.tensor([d == "off" for d in directions])
+        self.kinds = tuple(c.kind for c in columns)
+        self.register_buffer("centre", torch.zeros(len(columns)))
+        self.register_buffer("spread", torch.ones(len(columns)))
         self.register_buffer("has_holes", rates < 1.0)
         self.register_buffer("unordered", unordered & ~off)
         self.register_buffer("free", torch.tensor([d is None for d in directions]) & ~unordered)
@@ -156,9 +163,22 @@ class SelfMasking(Collapsible):
         """Give the direction of each column, (D,): 1 high, -1 low, 0 off, NaN if it is learnt."""
         return torch.where(self.free, torch.nan, self.sign)
 
+    @property
+    def scale(self) -> NaturalScale:
+        """The scale on which slopes and thresholds count."""
+        return NaturalScale(self.kinds, self.centre, self.spread)
+
+    @torch.no_grad()
+    def calibrate(self, mean: Tensor, scale: Tensor) -> None:
+        """Learn the scale of columns that do not come standardised, from (D,) natural values."""
+        curved = self.scale.curved
+        mine = torch.tensor([k in curved for k in self.kinds], device=mean.device)
+        self.centre.copy_(torch.where(mine, mean, self.centre))
+        self.spread.copy_(torch.where(mine, scale, self.spread))
+
     @torch.no_grad()
     def start_own(self, columns: Tensor, *, slope: Tensor, threshold: Tensor) -> None:
-        """Start some columns (n,) at slopes c and thresholds b, in standardised units."""
+        """Start some columns (n,) at slopes c and thresholds b, in the units of `scale`."""
         excess = slope.abs().clamp(min=1e-3)
         self.raw_slope[columns] = (excess + torch.log(-torch.expm1(-excess))) / FASTER
         self.free_slope[columns] = slope / FASTER
@@ -170,10 +190,12 @@ class SelfMasking(Collapsible):
         b = self.base if self.head is None else self.base + self.head(u)
         offset = torch.where(c != 0, c, 1.0) * b
         offset = torch.where(self.has_holes, offset, 0.0).expand(*u.shape[:-1], -1)
+        natural = self.scale if self.scale.curved else None
         if self.effects is None:
-            return OwnTerm(c, offset)
+            return OwnTerm(c, offset, natural=natural)
         counts = (self.unordered & self.has_holes)[:, None]
-        return OwnTerm(c, offset, torch.where(counts, self.effects, 0.0))
+        effects = torch.where(counts, self.effects, 0.0)
+        return OwnTerm(c, offset, effects, natural=natural)
 
     def forward(self, u: Tensor, x: Tensor | None) -> dist.TorchDistribution:
         """Give independent Bernoullis, event (D,), for a complete x."""
