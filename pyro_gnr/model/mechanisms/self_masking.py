@@ -44,8 +44,8 @@ class SelfMasking(Collapsible):
     Args:
         direction: "high": the chance to be missing rises with the value; "low": it falls; None:
             learnt; "off": it does not depend on the value. One for all columns, or a dict by
-            column name (columns it does not name are learnt). Levels without an order take None
-            or "off": each level has its own chance.
+            column name, in which columns without a name are "off". Levels without an order take
+            None or "off": each level has its own chance.
         link: "probit" or "logit".
         threshold: "constant" b_j; or "latent" b_j(u), self-masking on top of `Conjunction`:
             more flexible, and identified by less.
@@ -141,7 +141,7 @@ class SelfMasking(Collapsible):
                     f"SelfMasking's direction names {unknown}, expected modelled columns "
                     f"({names})."
                 )
-            found = [given.get(name) for name in names]
+            found = [given.get(name, "off") for name in names]
         else:
             found = [given] * len(names)
         for i, column in enumerate(columns):

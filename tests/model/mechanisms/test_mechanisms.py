@@ -33,7 +33,7 @@ MECHANISMS = {
     "self_masking": SelfMasking(),
     "self_masking, high": SelfMasking(direction="high"),
     "self_masking, low, logit": SelfMasking(direction="low", link="logit"),
-    "self_masking, by column": SelfMasking(direction={"a": "low", "c": "off"}),
+    "self_masking, by column": SelfMasking(direction={"a": "low", "d": None}),
     "self_masking over conjunction": SelfMasking(direction="high", threshold="latent"),
     "selection": Selection(),
     "selection, network": Selection(hidden=8),
@@ -400,7 +400,8 @@ def test_no_self_censoring_leaves_each_column_out_of_its_own_reasons():
 
 @pytest.mark.parametrize("link", ["probit", "logit"])
 def test_self_masking_follows_its_equation(link):
-    part = SelfMasking(direction={"a": "high", "d": "low"}, link=link, threshold="latent")
+    direction = {"a": "high", "c": None, "d": "low"}
+    part = SelfMasking(direction=direction, link=link, threshold="latent")
     part.build(COLUMNS, H, rates=RATES)
     with torch.no_grad():
         for p in part.parameters():
@@ -431,6 +432,15 @@ def test_self_masking_directions():
     assert rates["high"][0] > 0.99 > 0.01 > rates["high"][2]
     assert rates["low"][2] > 0.99 > 0.01 > rates["low"][0]
     assert rates["off"] == pytest.approx([0.7] * 3, abs=1e-6)
+
+
+def test_columns_without_a_name_do_not_mask_themselves():
+    part = SelfMasking(direction={"d": "high"})
+    part.build(COLUMNS, H, rates=RATES)
+    assert part.signs().tolist() == [0.0, 0.0, 0.0, 1.0] and part.effects is None
+    x = values(50)
+    chances = marginal(part(torch.zeros(50, H), x), 0)
+    torch.testing.assert_close(chances, torch.full((50,), 0.7))
 
 
 @pytest.mark.parametrize(
