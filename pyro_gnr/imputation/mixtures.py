@@ -106,9 +106,9 @@ class Mixture(NamedTuple):
         chosen = _select(distribution, (slice(None), rows, cols))
         for q, p in enumerate(probabilities.tolist()):
             if chosen is None:
-                part[q] = _quantile(self.weights.unsqueeze(-1), distribution, p)
+                part[q] = _quantile(self.weights.unsqueeze(-1), distribution, p).to(part)
             else:
-                part[q, rows, cols] = _quantile(self.weights[:, rows], chosen, p)
+                part[q, rows, cols] = _quantile(self.weights[:, rows], chosen, p).to(part)
 
     def _levels(self, distribution: Distribution) -> Tensor:
         """P(level) under the mixture, (levels, N, C)."""

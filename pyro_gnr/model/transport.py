@@ -175,11 +175,12 @@ def smallest_count(
         tensor([0., 3.], dtype=torch.float64)
     """
     u = uniforms.double()
-    high = guess.double().floor().expand_as(u)
+    # Within the limit floats are whole numbers one apart, so that halving ends.
+    high = guess.double().floor().clamp(max=LARGEST_COUNT).expand_as(u)
     low = torch.full_like(u, -1.0)  # P(X <= low) < u throughout
     while (below := (probability(high) < u) & (high < LARGEST_COUNT)).any():
         low = torch.where(below, high, low)
-        high = torch.where(below, 2.0 * high + 1.0, high)
+        high = torch.where(below, (2.0 * high + 1.0).clamp(max=LARGEST_COUNT), high)
     while (unsettled := high - low > 1.0).any():
         middle = ((low + high) / 2).floor()
         below = probability(middle) < u

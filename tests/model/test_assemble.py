@@ -225,6 +225,10 @@ def test_start_is_good_for_every_kind_and_training_from_it_is_finite():
         start(model, guide, x, observed, generator=generator, observed=observed)
         after = IWELBO(20).loss(model, guide, x, observed)
     assert after < before - 1.0
+    logs = x[observed[:, 1], 1].log()
+    log_normal = model.x_given_u.parts()[1]
+    assert log_normal.centre.item() == pytest.approx(logs.mean().item())
+    assert log_normal.unit.item() == pytest.approx(logs.std(correction=0).item())
     # The linear model is near the optimum: training gains little on what the start gained.
     parameters = {id(p): p for p in [*model.parameters(), *guide.parameters()]}.values()
     optimizer = torch.optim.Adam(parameters, lr=1e-2)

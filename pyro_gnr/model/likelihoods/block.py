@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from pyro.distributions.torch_distribution import TorchDistribution
+from pyro.distributions.score_parts import ScoreParts
+from pyro.distributions.torch_distribution import MaskedDistribution, TorchDistribution
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
@@ -34,8 +35,6 @@ class Columnwise(TorchDistribution):
     Args:
         blocks: disjoint blocks that together hold columns 0, ..., D - 1.
         order: (D,) place of each column among the blocks' columns laid side by side.
-        seen: bool, broadcasts to (..., D); where False, log p_j is 0 whatever the value; None:
-            all are seen. See `mask`.
 
     Example:
         >>> from torch.distributions import Bernoulli, Normal
@@ -49,12 +48,9 @@ class Columnwise(TorchDistribution):
     support = constraints.real
     has_rsample = False
 
-    def __init__(
-        self, blocks: Sequence[Block], order: Tensor, *, seen: Tensor | None = None
-    ) -> None:
+    def __init__(self, blocks: Sequence[Block], order: Tensor) -> None:
         self.blocks = list(blocks)
         self.order = order
-        self.seen = seen
         lead = self.blocks[0].distribution.batch_shape[:-1]
         super().__init__(torch.Size((*lead, len(order))), validate_args=False)
 
@@ -70,37 +66,22 @@ class Columnwise(TorchDistribution):
             b._replace(distribution=b.distribution.expand((*lead, len(b.columns))))
             for b in self.blocks
         ]
-        return Columnwise(blocks, self.order, seen=self.seen)
+        return Columnwise(blocks, self.order)
 
-    def mask(self, mask: Tensor | bool) -> TorchDistribution:
-        """Give the columns with log p_j = 0 in the cells where the mask is False.
+    def mask(self, mask: Tensor | bool) -> MaskedDistribution:
+        """Give the columns with log p_j = 0 in the cells where the mask (..., D) is False."""
+        return super().mask(mask) if isinstance(mask, bool) else MaskedColumns(self, mask)
 
-        Pyro's own mask drops log p_j after it was computed: a density that is infinite or not
-        defined at what stands in an unseen cell (the logarithm of 0) would still make the
-        gradients NaN. Here such cells hold a harmless value before log p_j is computed.
-
-        Args:
-            mask: (..., D) bool, or one bool for all.
-        """
-        if isinstance(mask, bool):
-            return super().mask(mask)
-        whole = torch.broadcast_shapes(mask.shape, self.batch_shape)
-        columns = self if whole == self.batch_shape else self.expand(whole)
-        seen = mask if self.seen is None else self.seen & mask
-        return Columnwise(columns.blocks, self.order, seen=seen)
+    def filled(self, value: Tensor, seen: Tensor) -> Tensor:
+        """Put harmless values into the cells of values (..., D) where `seen` (..., D) is False."""
+        fillers = [value.new_full((len(b.columns),), b.filler) for b in self.blocks]
+        return torch.where(seen, value, self.side_by_side(fillers))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Give log p_j(x_j), (..., D), for values (..., D)."""
-        if self.seen is not None:
-            value, seen = torch.broadcast_tensors(value, self.seen)
-        parts = []
-        for b in self.blocks:
-            own = value[..., b.columns]
-            if self.seen is not None:
-                own = torch.where(seen[..., b.columns], own, b.filler)
-            parts.append(b.distribution.log_prob(own))
-        log_prob = self.side_by_side(parts)
-        return log_prob if self.seen is None else torch.where(self.seen, log_prob, 0.0)
+        return self.side_by_side(
+            [b.distribution.log_prob(value[..., b.columns]) for b in self.blocks]
+        )
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         """Draw (*sample_shape, ..., D)."""
@@ -121,6 +102,31 @@ class Columnwise(TorchDistribution):
 
     def _float(self, parts: Sequence[Tensor]) -> Tensor:
         return self.side_by_side([part.to(torch.get_default_dtype()) for part in parts])
+
+
+class MaskedColumns(MaskedDistribution):
+    """Columns of which some cells do not count, whatever stands in them.
+
+    Pyro's mask drops log p_j after it was computed: a density that is infinite or not defined at
+    what stands in an unseen cell (the logarithm of 0) would still make the gradients NaN. Here
+    such cells hold a harmless value before log p_j is computed.
+
+    Made by `Columnwise.mask`.
+    """
+
+    def mask(self, mask: Tensor | bool) -> MaskedDistribution:
+        """Drop more cells."""
+        if isinstance(mask, bool):
+            return super().mask(mask)
+        return MaskedColumns(self.base_dist, self._mask & mask)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Give log p_j(x_j) of the cells that count and 0 for others, (..., D)."""
+        return super().log_prob(self.base_dist.filled(value, self._mask))
+
+    def score_parts(self, value: Tensor) -> ScoreParts:
+        """Give what Pyro's score-function estimators ask for, likewise."""
+        return super().score_parts(self.base_dist.filled(value, self._mask))
 
 
 @transport.register

@@ -702,3 +702,41 @@ def test_excess_zeros_are_found_where_there_are_some():
     likelihood.calibrate(x, torch.ones_like(x, dtype=torch.bool))
     torch.testing.assert_close(likelihood.gate, torch.full((C,), 0.4), atol=0.03, rtol=0)
     torch.testing.assert_close(likelihood.centre.exp(), torch.full((C,), 3.0), atol=0.15, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["log_normal", "gamma", "beta"])
+def test_units_are_those_of_the_visible_cells(name):
+    template, columns = LIKELIHOODS[name]
+    likelihood, x = built(template, columns), example(columns, 100)
+    visible = torch.rand(100, C) < 0.5
+    likelihood.calibrate(torch.where(visible, x, torch.nan), visible)
+    for j in range(C):
+        t = natural(x[visible[:, j], j], columns[0].kind)
+        torch.testing.assert_close(likelihood.centre[j], t.mean())
+        torch.testing.assert_close(likelihood.unit[j], t.std(correction=0))
+
+
+@pytest.mark.parametrize("name", ["log_normal", "gamma", "beta"])
+@torch.no_grad()
+def test_locations_go_no_farther_than_ten_units(name):
+    template, columns = LIKELIHOODS[name]
+    likelihood = built(template, columns)
+    far = likelihood.centre + 10 * likelihood.unit
+    for head in (10.0, 11.0, 1e6):
+        likelihood.head.bias[:C] = head
+        d = likelihood(torch.zeros(H))
+        if name == "log_normal":
+            torch.testing.assert_close(d.loc, far)
+        else:
+            mean = far.exp() if name == "gamma" else torch.sigmoid(far)
+            torch.testing.assert_close(d.mean, mean)
+
+
+@torch.no_grad()
+def test_beta_keeps_what_is_left_of_one_in_single_precision():
+    likelihood = built(Beta(), SCORES)
+    likelihood.unit.fill_(2.0)
+    likelihood.head.bias[:C] = 9.0
+    exact = likelihood(torch.zeros(H)).concentration0
+    single = likelihood.float()(torch.zeros(H).float()).concentration0
+    torch.testing.assert_close(single.double(), exact, rtol=1e-4, atol=0)
