@@ -63,6 +63,7 @@ MECHANISMS: dict[str, type[nn.Module]] = {
     "selection": Selection,
     "no_self_censoring": NoSelfCensoring,
 }
+EVERY: dict[str, type[nn.Module]] = {**PRIORS, **LIKELIHOODS, **MECHANISMS}
 
 Part = TypeVar("Part", bound=nn.Module)
 
@@ -107,18 +108,22 @@ def resolve(template: object, names: Mapping[str, type[nn.Module]], base: type[P
     return part
 
 
-def describe(part: nn.Module, names: Mapping[str, type[nn.Module]]) -> dict[str, Any]:
+def describe(part: nn.Module, names: Mapping[str, type[nn.Module]] = EVERY) -> dict[str, Any]:
     """Describe a part by a table that `resolve` takes: its name and all its hyperparameters.
 
     A part of the user's own class has the name of its class; `rebuild` wants that class. What is
     None by default and is None is left out, so that TOML can say it.
+
+    Args:
+        part: built or not.
+        names: the registry of its slot; by default all that are registered.
 
     Raises:
         ValueError: a class of the user's own has the name of one of ours, or an argument "name".
         TypeError: a hyperparameter is no plain value.
 
     Example:
-        >>> describe(Gaussian(floor=0.2), LIKELIHOODS)
+        >>> describe(Gaussian(floor=0.2))
         {'name': 'gaussian', 'floor': 0.2, 'ceiling': 1.0, 'heteroscedastic': True}
     """
     return plain(_table(part, names))
@@ -128,9 +133,15 @@ def rebuild(
     template: str | Mapping[str, Any],
     names: Mapping[str, type[nn.Module]],
     components: Mapping[str, type[nn.Module]],
-    base: type[Part],
+    base: type[Part] = nn.Module,  # type: ignore[assignment]
 ) -> Part:
     """Make an unbuilt part from `describe`; only registered or given classes are made.
+
+    Args:
+        template: a registered name, the name of a class in `components`, or a table with it.
+        names: the registry of the slot.
+        components: classes of the user's own, by class name.
+        base: abstract class of the slot.
 
     Raises:
         ValueError: the class is neither registered nor among `components`, or as `resolve`.

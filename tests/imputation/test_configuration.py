@@ -238,11 +238,12 @@ def file(tmp_path):
     return tmp_path / "model.toml"
 
 
+SHARED = Gaussian(floor=0.3)
 GIVEN = {
     "objects": {
         "mechanism": SelfMasking(direction="high"),
         "prior": partial(GaussianMixture, components=3),
-        "likelihoods": {"bp": Gaussian(floor=0.3), "age": Gaussian(floor=0.3), "weight": StudentT},
+        "likelihoods": {"bp": SHARED, "age": SHARED, "weight": StudentT},
     },
     "tables": {
         "mechanism": {"name": "self_masking", "direction": "high"},

@@ -211,6 +211,18 @@ def test_precision_comes_back_whatever_the_default_is(X, imputer_of, ignored, tm
         torch.set_default_dtype(before)
 
 
+def test_a_loaded_model_is_what_was_built_whatever_the_defaults_are_now(model):
+    """The description says no more than the kind; the built part's own numbers are kept."""
+    manifest = json.loads((model / "manifest.json").read_text())
+    assert "likelihoods" not in manifest["configuration"]
+    block = manifest["parts"]["likelihoods"][0]["part"]
+    assert block == {"name": "gaussian", "floor": 0.1, "ceiling": 1.0, "heteroscedastic": True}
+    edit(model, put("parts", "likelihoods", 0, "part", "floor", 0.25))
+    loaded = GNRImputer.load(model)
+    assert loaded._fitted.model.x_given_u.likelihoods[0].floor == 0.25
+    assert loaded.likelihoods is None
+
+
 def test_own_classes_come_in_by_components_only(X, imputer_of, ignored, tmp_path):
     imputer = imputer_of(
         mechanism=Milder(softness=3.0), likelihoods={"bp": Sharper}, prior=Shifted, kinds=ignored
