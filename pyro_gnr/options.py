@@ -109,7 +109,9 @@ LikelihoodOption = Annotated[
         "--likelihood",
         metavar="COLUMN=NAME",
         help="Distribution of a column, instead of that of its kind: gaussian, student_t, "
-        "bernoulli, categorical, censored, or truncated (its bounds need --config). Repeatable.",
+        "truncated (its bounds need --config), log_normal, gamma, beta, poisson, "
+        "negative_binomial, zero_inflated_poisson, zero_inflated_negative_binomial, bernoulli, "
+        "categorical, ordinal or censored. Repeatable.",
     ),
 ]
 ForceOption = Annotated[

@@ -128,7 +128,8 @@ class TestHelp:
         assert (done.stdout, done.returncode) == ("set()\n", 0), done.stderr
 
     @pytest.mark.parametrize("command", ["fit", "impute"])
-    def test_help_lists_what_is_registered(self, command):
+    def test_help_lists_what_is_registered(self, command, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "200")  # no word is broken
         from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS
 
         words = set(re.findall(r"\w+", run(command, "--help").out))
@@ -495,7 +496,10 @@ class TestBadInput:
             (["--likelihood", "income=magic"], "got likelihood 'magic'"),
             (["--likelihood", "wages=gaussian"], "--likelihood names unknown columns ['wages']"),
             (["--likelihood", "income=gaussian"] * 2, "--likelihood names column 'income' twice"),
-            (["--likelihood", "region=gaussian"], "column 'region' is categorical"),
+            (
+                ["--likelihood", "region=gaussian", "--kind", "region=categorical"],
+                "column 'region' is categorical",
+            ),
             (["--direction", "high"], "--direction goes with --mechanism self_masking"),
             (["--mechanism", "ignorable", "--direction", "high"], "but here it is ignorable"),
             (["--mechanism", "self_masking", "--direction", "up"], "--direction 'up': expected"),

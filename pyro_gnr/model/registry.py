@@ -194,8 +194,8 @@ def hyperparameters(part: nn.Module | type[nn.Module]) -> dict[str, Any]:
     """Give a part's hyperparameters by name; of a class, their defaults.
 
     Example:
-        >>> hyperparameters(Gaussian)
-        {'floor': 0.1, 'ceiling': 1.0, 'heteroscedastic': True}
+        >>> hyperparameters(Selection), hyperparameters(Selection(hidden=8))
+        ({'hidden': 0}, {'hidden': 8})
     """
     cls = part if isinstance(part, type) else type(part)
     several = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)

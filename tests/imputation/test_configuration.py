@@ -20,7 +20,7 @@ from pyro_gnr.imputation.toml import to_toml
 from pyro_gnr.model.likelihoods import Gaussian, StudentT, Truncated
 from pyro_gnr.model.mechanisms import Conjunction, Ignorable, SelfMasking
 from pyro_gnr.model.priors import GaussianMixture, StandardNormal
-from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS
+from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, hyperparameters
 
 
 class Milder(Conjunction):
@@ -70,7 +70,7 @@ TEMPLATES = {
     "a table": ({"name": "gaussian", "floor": 0.3}, {"name": "gaussian", "floor": 0.3}),
     "a partial": (partial(Gaussian, floor=0.3), FULL),
     "an instance": (Gaussian(floor=0.3), FULL),
-    "a class": (Gaussian, {**FULL, "floor": 0.1}),
+    "a class": (Gaussian, {"name": "gaussian", **hyperparameters(Gaussian)}),
 }
 
 

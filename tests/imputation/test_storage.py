@@ -25,6 +25,7 @@ from pyro_gnr.imputation import storage
 from pyro_gnr.model.likelihoods import Gaussian
 from pyro_gnr.model.mechanisms import Conjunction
 from pyro_gnr.model.priors import Flow, GaussianMixture, StandardNormal, VampPrior
+from pyro_gnr.model.registry import describe
 
 
 class Milder(Conjunction):
@@ -216,7 +217,7 @@ def test_a_loaded_model_is_what_was_built_whatever_the_defaults_are_now(model):
     manifest = json.loads((model / "manifest.json").read_text())
     assert "likelihoods" not in manifest["configuration"]
     block = manifest["parts"]["likelihoods"][0]["part"]
-    assert block == {"name": "gaussian", "floor": 0.1, "ceiling": 1.0, "heteroscedastic": True}
+    assert block == describe(Gaussian())
     edit(model, put("parts", "likelihoods", 0, "part", "floor", 0.25))
     loaded = GNRImputer.load(model)
     assert loaded._fitted.model.x_given_u.likelihoods[0].floor == 0.25
