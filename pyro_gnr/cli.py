@@ -1,4 +1,6 @@
-"""The command line, ``pyro-gnr``: ``describe``, ``fit``, ``impute``, ``ampute`` and ``demo``.
+"""The command line, ``pyro-gnr``.
+
+Its commands are ``describe``, ``config``, ``fit``, ``impute``, ``ampute`` and ``demo``.
 
 Exit status: 0 done; 2 the call or the table was wrong, nothing was made; 1 the work itself failed.
 Whatever is written appears whole or not at all. Heavy packages are imported inside the commands,
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pyro_gnr.cli_ampute import ampute
+from pyro_gnr.cli_config import Wanted, check_columns, config, new_imputer
 from pyro_gnr.console import (
     columns_table,
     comparison,
@@ -38,8 +41,13 @@ from pyro_gnr.console import (
 from pyro_gnr.options import (
     FOREIGN,
     IMPUTATIONS,
+    ConfigOption,
+    DirectionOption,
     ForceOption,
     KindOption,
+    LikelihoodOption,
+    MechanismOption,
+    PriorOption,
     QuietOption,
     TableArgument,
     check_output,
@@ -81,10 +89,6 @@ RowKeyOption = Annotated[
         help="Column that names the rows (unique, none missing): the same row gets the same "
         "draws wherever it stands. Carried along, not modelled, unless --kind says how.",
     ),
-]
-MechanismOption = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Why cells are missing: conjunction (default), ignorable."),
 ]
 StepsOption = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Most training steps of the fit.")
@@ -155,27 +159,42 @@ def describe(
 def fit(
     table: TableArgument,
     model: Annotated[Path, typer.Option(metavar="DIR", help="Directory to save the model in.")],
+    config: ConfigOption = None,
     kind: KindOption = None,
     row_key: RowKeyOption = None,
     seed: SeedOption = None,
     mechanism: MechanismOption = None,
+    direction: DirectionOption = None,
+    prior: PriorOption = None,
+    likelihood: LikelihoodOption = None,
     max_steps: StepsOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Fit the model to a table and save it."""
     start = time.perf_counter()
+    wanted = Wanted(
+        config=config,
+        kind=kind,
+        row_key=row_key,
+        seed=seed,
+        mechanism=mechanism,
+        direction=direction,
+        prior=prior,
+        likelihood=likelihood,
+        max_steps=max_steps,
+    )
     with errors(), ExitStack() as stack:
         with errors(before_work=True):
             from pyro_gnr.data.files import read_table, staged
             from pyro_gnr.imputation.storage import FORMAT
 
-            kinds = parse_kinds(kind)
-            check_output(model, ours=FORMAT, force=force, inputs=[table])
+            inputs = [table] if config is None else [table, config]
+            check_output(model, ours=FORMAT, force=force, inputs=inputs)
+            imputer = new_imputer(wanted, quiet=quiet)
             path = stack.enter_context(staged(model, replace=force))
             frame = _labelled(read_table(table))
-            _check_table(frame, kinds, row_key)
-            imputer = _new_imputer(kinds, seed, mechanism, max_steps, quiet, row_key=row_key)
+            _check_table(frame, imputer, wanted)
         imputer.fit(frame)
         imputer.save(path)
     if not quiet:
@@ -200,34 +219,39 @@ def impute(
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A saved model. Without one, fit first.")
     ] = None,
+    config: ConfigOption = None,
     kind: KindOption = None,
     row_key: RowKeyOption = None,
     seed: SeedOption = None,
     mechanism: MechanismOption = None,
+    direction: DirectionOption = None,
+    prior: PriorOption = None,
+    likelihood: LikelihoodOption = None,
     max_steps: StepsOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Write M completed tables; observed cells stay as they are."""
     start = time.perf_counter()
+    wanted = Wanted(
+        config=config,
+        kind=kind,
+        row_key=row_key,
+        seed=seed,
+        mechanism=mechanism,
+        direction=direction,
+        prior=prior,
+        likelihood=likelihood,
+        max_steps=max_steps,
+    )
     with errors(), ExitStack() as stack:
         with errors(before_work=True):
-            from pyro_gnr.data.files import read_table, staged
+            from pyro_gnr.data.files import staged
 
-            kinds = parse_kinds(kind)
-            inputs = [table] if model is None else [table, model]
+            inputs = [path for path in (table, model, config) if path is not None]
             check_output(output, ours=IMPUTATIONS, force=force, inputs=inputs)
             path = stack.enter_context(staged(output, replace=force))
-            if model is None:
-                imputer = _new_imputer(kinds, seed, mechanism, max_steps, quiet, row_key=row_key)
-                source = read_table(table)
-                _check_table(source, kinds, row_key)
-            else:
-                given = {"kind": kind, "row_key": row_key}
-                _check_absent(model, **given, mechanism=mechanism, max_steps=max_steps)
-                imputer = _load_imputer(model, quiet)
-                source = read_table(table)
-                _check_columns(source, imputer, table=table, model=model)
+            imputer, source = _imputer_and_table(table, model, wanted=wanted, quiet=quiet)
             frame = _labelled(source)
         if model is None:
             imputer.fit(frame)
@@ -237,6 +261,7 @@ def impute(
         summarise(imputation, output=output, seconds=time.perf_counter() - start)
 
 
+app.command()(config)
 app.command()(ampute)
 
 
@@ -260,7 +285,7 @@ def demo(
                 raise ValueError(f"{str(output)!r}: the demo makes a directory; name one")
             check_output(output, ours=IMPUTATIONS, force=force, inputs=[])
             path = stack.enter_context(staged(output, replace=force))
-            imputer = _new_imputer({}, seed, None, max_steps, quiet)
+            imputer = new_imputer(Wanted(seed=seed, max_steps=max_steps), quiet=quiet)
         from pyro_gnr.criticism.plots import plot_imputations
 
         nhanes = load_nhanes()
@@ -311,12 +336,14 @@ def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
     return frame if own else frame.set_axis(plain + 1)
 
 
-def _check_table(frame: pd.DataFrame, kinds: Mapping[str, str], row_key: str | None) -> None:
+def _check_table(frame: pd.DataFrame, imputer: GNRImputer, wanted: Wanted) -> None:
     """Say everything that is wrong with a training table at once."""
     from pyro_gnr.data.keys import table_keys
 
-    kinds = dict(kinds)
-    if row_key is not None and row_key in map(str, frame.columns):
+    names = [str(name) for name in frame.columns]
+    check_columns(wanted, imputer, names)
+    kinds, row_key = dict(imputer.kinds or {}), imputer.row_key
+    if row_key is not None and row_key in names:
         kinds.setdefault(row_key, "ignore")
     _, problems = _learn(frame, kinds)
     try:
@@ -347,37 +374,23 @@ def _few(names: Sequence[str], most: int = 10) -> str:
     return ", ".join(map(repr, names[:most])) + (f" and {more} more" if more > 0 else "")
 
 
-def _check_absent(model: Path, **given: object) -> None:
-    """A saved model has its kinds, mechanism and weights: these options cannot change them."""
-    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
-    if names:
-        raise ValueError(
-            f"{' and '.join(names)} cannot be given with --model: {model} was fitted with its "
-            "own; leave it out, or fit again"
-        )
-
-
-def _new_imputer(
-    kinds: Mapping[str, str],
-    seed: int | None,
-    mechanism: str | None,
-    max_steps: int | None,
-    quiet: bool,
-    *,
-    row_key: str | None = None,
-) -> GNRImputer:
-    """An imputer with its own defaults wherever the caller said nothing."""
+def _imputer_and_table(
+    table: Path, model: Path | None, *, wanted: Wanted, quiet: bool
+) -> tuple[GNRImputer, pd.DataFrame]:
+    """A new imputer or the saved one, and a table that suits it."""
     from pyro_gnr import GNRImputer
+    from pyro_gnr.data.files import read_table
 
-    given = {"mechanism": mechanism, "max_steps": max_steps, "kinds": dict(kinds) or None}
-    imputer = GNRImputer(random_state=seed or 0, row_key=row_key, verbose=not quiet)
-    return imputer.set_params(**{k: v for k, v in given.items() if v is not None})
-
-
-def _load_imputer(model: Path, quiet: bool) -> GNRImputer:
-    from pyro_gnr import GNRImputer
-
-    return GNRImputer.load(model).set_params(verbose=not quiet)
+    if model is None:
+        imputer = new_imputer(wanted, quiet=quiet)
+        source = read_table(table)
+        _check_table(source, imputer, wanted)
+    else:
+        wanted.check_absent(model)
+        imputer = GNRImputer.load(model).set_params(verbose=not quiet)
+        source = read_table(table)
+        _check_columns(source, imputer, table=table, model=model)
+    return imputer, source
 
 
 # -- what comes out -------------------------------------------------------------------------------
@@ -408,6 +421,7 @@ def _write(
         "m": imputation.m,
         "seed": imputation.fitted.seed,
         "mechanism": type(imputation.fitted.model.m_given_ux).__name__,
+        "configuration": dict(imputation.fitted.configuration),
         "source": {"name": source.name, "sha256": digest(source)} if source else "load_nhanes()",
         "rows": len(imputation.table.keys),
         "imputed_cells": imputed_cells(imputation),

@@ -42,9 +42,13 @@ FEW_CELLS = 10  # a mean or share of fewer imputed cells says little
 ASSUMPTIONS = {
     "Conjunction": "holes depend on what the columns share",
     "Ignorable": "holes depend on observed values only",
+    "SelfMasking": "a cell is missing because of its own value",
+    "Selection": "holes depend on all values of their row, on missing ones too",
+    "NoSelfCensoring": "holes depend on what the columns share and on all values but their own",
 }
 # Python's words for what are options here.
 KINDS_ARGUMENT = re.compile(r"""kinds=(\{(['"]).*?\2: (?:'[^']+'|\.\.\.)\})""")
+OWN_CLASS = re.compile(r"comes in by components=\{.*?\}")
 ARGUMENTS = {
     "kinds names": "--kind names",
     "row_key column": "--row-key column",
@@ -115,9 +119,13 @@ def summarise(imputation: MultipleImputation, *, output: Path, seconds: float) -
 
 
 def _mechanism(imputation: MultipleImputation) -> str:
-    name = type(imputation.fitted.model.m_given_ux).__name__
-    assumption = f"{ASSUMPTIONS[name]}; " if name in ASSUMPTIONS else ""
-    return f"mechanism: {name} ({assumption}no data can test it)"
+    from pyro_gnr.model.mechanisms import SelfMasking
+
+    mechanism = imputation.fitted.model.m_given_ux
+    name, assumption = type(mechanism).__name__, ASSUMPTIONS.get(type(mechanism).__name__, "")
+    if isinstance(mechanism, SelfMasking) and mechanism.direction in ("high", "low"):
+        assumption += f", the {mechanism.direction}er the more often"
+    return f"mechanism: {name} ({f'{assumption}; ' if assumption else ''}no data can test it)"
 
 
 def training_in_words(imputer: GNRImputer) -> str:
@@ -272,6 +280,7 @@ def as_options(text: str) -> str:
         return _kind_option(name, "..." if kind is ... else kind)
 
     text = KINDS_ARGUMENT.sub(option, text)
+    text = OWN_CLASS.sub("can be used in Python only", text)
     for argument, here in ARGUMENTS.items():
         text = text.replace(argument, here)
     return text

@@ -13,14 +13,20 @@ import typer
 __all__ = [
     "FOREIGN",
     "IMPUTATIONS",
+    "ConfigOption",
+    "DirectionOption",
     "ForceOption",
     "KindOption",
+    "LikelihoodOption",
+    "MechanismOption",
+    "PriorOption",
     "QuietOption",
     "TableArgument",
     "check_file",
     "check_output",
     "is_file",
     "parse_kinds",
+    "parse_pairs",
     "split_pair",
 ]
 
@@ -66,6 +72,50 @@ KindOption = Annotated[
         "Repeatable.",
     ),
 ]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="A .toml or .json file that says all of this and more; `pyro-gnr config` prints one. "
+        "Other options win over it.",
+    ),
+]
+# Names are those in `model.registry`, which would take seconds to import; a test compares.
+MechanismOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Why cells are missing: conjunction (default; depends on what the columns share), "
+        "ignorable (on observed values only), self_masking (on the own value), selection (on all "
+        "values), no_self_censoring (on all values but the own). No data can test it.",
+    ),
+]
+DirectionOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="END", help="For self_masking: which values go missing more often, high or low."
+    ),
+]
+PriorOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Distribution of the latent: standard_normal (default), gaussian_mixture, vamp or "
+        "flow.",
+    ),
+]
+LikelihoodOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--likelihood",
+        metavar="COLUMN=NAME",
+        help="Distribution of a column, instead of that of its kind: gaussian, student_t, "
+        "truncated (its bounds need --config), log_normal, gamma, beta, poisson, "
+        "negative_binomial, zero_inflated_poisson, zero_inflated_negative_binomial, bernoulli, "
+        "categorical, ordinal or censored. Repeatable.",
+    ),
+]
 ForceOption = Annotated[
     bool,
     typer.Option(
@@ -85,16 +135,22 @@ def split_pair(pair: str, *, option: str, expected: str, example: str) -> tuple[
     return name, value
 
 
+def parse_pairs(
+    pairs: Sequence[str] | None, *, option: str, expected: str, example: str
+) -> dict[str, str]:
+    """Parse COLUMN=VALUE, once a column."""
+    found: dict[str, str] = {}
+    for pair in pairs or ():
+        name, value = split_pair(pair, option=option, expected=expected, example=example)
+        if name in found:
+            raise ValueError(f"{option} names column {name!r} twice")
+        found[name] = value
+    return found
+
+
 def parse_kinds(pairs: Sequence[str] | None) -> dict[str, str]:
     """Parse COLUMN=KIND."""
-    kinds: dict[str, str] = {}
-    for pair in pairs or ():
-        words = {"option": "--kind", "expected": "COLUMN=KIND", "example": "id=ignore"}
-        name, kind = split_pair(pair, **words)
-        if name in kinds:
-            raise ValueError(f"--kind names column {name!r} twice")
-        kinds[name] = kind
-    return kinds
+    return parse_pairs(pairs, option="--kind", expected="COLUMN=KIND", example="id=ignore")
 
 
 def is_file(output: Path) -> bool:

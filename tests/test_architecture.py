@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "pyro_gnr"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     *("data", "model", "inference", "imputation", "criticism"),
-    *("console", "options", "cli_ampute", "cli"),
+    *("console", "options", "cli_ampute", "cli_config", "cli"),
 ]
 # Functions that import from a layer to their right: (module, module imported).
 RIGHTWARD = {("imputation.multiple", "criticism.datatree")}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from pandas.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 import pyro_gnr
+from pyro_gnr import GNRImputer
 from pyro_gnr.cli import app
-from pyro_gnr.console import as_options
+from pyro_gnr.console import ASSUMPTIONS, as_options
 from pyro_gnr.data.files import digest, read_table
 
 STEPS = ("--max-steps", "3")
@@ -82,7 +84,9 @@ def assert_completes(completed: pd.DataFrame, original: pd.DataFrame) -> None:
 
 
 class TestHelp:
-    @pytest.mark.parametrize("arguments", [[], ["describe"], ["fit"], ["impute"], ["demo"]])
+    @pytest.mark.parametrize(
+        "arguments", [[], ["describe"], ["config"], ["fit"], ["impute"], ["demo"]]
+    )
     def test_help(self, arguments):
         assert run(*arguments, "--help").status == 0
 
@@ -122,6 +126,14 @@ class TestHelp:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert (done.stdout, done.returncode) == ("set()\n", 0), done.stderr
+
+    @pytest.mark.parametrize("command", ["fit", "impute"])
+    def test_help_lists_what_is_registered(self, command, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "200")  # no word is broken
+        from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS
+
+        words = set(re.findall(r"\w+", run(command, "--help").out))
+        assert words >= {*MECHANISMS, *PRIORS, *LIKELIHOODS}
 
     def test_version(self):
         assert run("--version").out.startswith("pyro-gnr 0.")
@@ -259,6 +271,8 @@ class TestImpute:
         assert manifest["source"] == {"name": "people.csv", "sha256": digest(table)}
         assert manifest["imputed_cells"]["income"] == 10
         assert manifest["versions"]["pandas"] == pd.__version__
+        expected = {"max_steps": 3, "kinds": {"row": "ignore"}, "random_state": 0}
+        assert manifest["configuration"] == GNRImputer(**expected).to_config()
 
     @pytest.mark.parametrize("name", ["long.csv", "long.parquet", "LONG.CSV"])
     def test_one_long_table(self, table, frame, tmp_path, name):
@@ -358,30 +372,31 @@ class TestImpute:
         assert modes == {(tmp_path / "plain.csv").stat().st_mode}
 
     @pytest.mark.parametrize(
-        ("name", "line"),
+        ("arguments", "words"),
         [
-            (
-                "conjunction",
-                "mechanism: Conjunction (holes depend on what the columns share; "
-                "no data can test it)",
-            ),
-            (
-                "ignorable",
-                "mechanism: Ignorable (holes depend on observed values only; no data can test it)",
-            ),
+            ("conjunction", "Conjunction (holes depend on what the columns share; "),
+            ("ignorable", "Ignorable (holes depend on observed values only; "),
+            ("self_masking", "SelfMasking (a cell is missing because of its own value; "),
+            ("self_masking --direction low", "its own value, the lower the more often; "),
+            ("self_masking --direction high", "its own value, the higher the more often; "),
+            ("selection", "Selection (holes depend on all values of their row, on missing ones "),
+            ("no_self_censoring", "NoSelfCensoring (holes depend on what the columns share and "),
         ],
     )
-    def test_the_summary_names_the_assumption(self, table, tmp_path, name, line):
-        out = impute(table, tmp_path / "out", "--mechanism", name).out
-        assert line in out.splitlines()
+    def test_the_summary_names_the_assumption(self, table, tmp_path, arguments, words):
+        kind = ("--kind", "region=ignore") if "--direction" in arguments else ()
+        ran = impute(table, tmp_path / "out", "--mechanism", *arguments.split(), *kind)
+        [line] = [line for line in ran.out.splitlines() if line.startswith("mechanism: ")]
+        assert words in line and line.endswith("; no data can test it)")
+
+    def test_every_mechanism_has_its_line(self):
+        from pyro_gnr.model.registry import MECHANISMS
+
+        assert set(ASSUMPTIONS) == {cls.__name__ for cls in MECHANISMS.values()}
 
     def test_quiet(self, table, tmp_path):
         ran = impute(table, tmp_path / "out", "--quiet")
         assert ran == Ran(0, "", "")
-
-    def test_every_mechanism(self, table, tmp_path):
-        for name in ("conjunction", "ignorable"):
-            assert impute(table, tmp_path / name, "--mechanism", name).status == 0
 
 
 class TestOutputIsSafe:
@@ -501,7 +516,21 @@ class TestBadInput:
             (["--kind", "income=wavy"], "wavy"),
             (["--kind", "wages=continuous"], "wages"),
             (["--kind", "row=continuous"], "twice"),
-            (["--mechanism", "magic"], "magic"),
+            (["--mechanism", "magic"], "got mechanism 'magic', expected one of ['conjunction'"),
+            (["--mechanism", "self_maskin"], "(did you mean 'self_masking'?)"),
+            (["--mechanism", "Mine"], "a class of your own can be used in Python only"),
+            (["--prior", "magic"], "got prior 'magic'"),
+            (["--likelihood", "income"], "COLUMN=NAME"),
+            (["--likelihood", "income=magic"], "got likelihood 'magic'"),
+            (["--likelihood", "wages=gaussian"], "--likelihood names unknown columns ['wages']"),
+            (["--likelihood", "income=gaussian"] * 2, "--likelihood names column 'income' twice"),
+            (
+                ["--likelihood", "region=gaussian", "--kind", "region=categorical"],
+                "column 'region' is categorical",
+            ),
+            (["--direction", "high"], "--direction goes with --mechanism self_masking"),
+            (["--mechanism", "ignorable", "--direction", "high"], "but here it is ignorable"),
+            (["--mechanism", "self_masking", "--direction", "up"], "--direction 'up': expected"),
             (["--model", "no-such-model"], "no-such-model"),
         ],
     )
@@ -544,6 +573,10 @@ class TestBadInput:
             ["--kind", "row=ignore"],
             ["--row-key", "row"],
             ["--mechanism", "ignorable"],
+            ["--direction", "high"],
+            ["--prior", "vamp"],
+            ["--likelihood", "income=student_t"],
+            ["--config", "c.toml"],
             ["--max-steps", "3"],
         ],
     )

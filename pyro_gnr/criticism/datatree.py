@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,8 @@ def to_datatree(imputation: MultipleImputation) -> xarray.DataTree:
         imputation: M completed tables.
 
     Returns:
-        The tree; its attributes are m, seed, mechanism, pyro_gnr_version and note.
+        The tree; its attributes are m, seed, mechanism, configuration (of the imputer that was
+        fitted, as JSON), pyro_gnr_version and note.
 
     Example:
         >>> from pyro_gnr import GNRImputer
@@ -143,6 +145,7 @@ def _attributes(imputation: MultipleImputation) -> dict[str, Any]:
         "m": imputation.m,
         "seed": fitted.seed,
         "mechanism": type(fitted.model.m_given_ux).__name__,
+        "configuration": json.dumps(dict(fitted.configuration), ensure_ascii=False),
         "pyro_gnr_version": __version__,
         "note": TREE_NOTE,
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -64,6 +64,7 @@ class FittedModel:
         seed: of all row-keyed draws.
         device: where the networks are.
         show_progress: whether long work shows a bar on a terminal.
+        configuration: of the imputer that was fitted, with the seed of its fit, as plain values.
     """
 
     schema: Schema
@@ -73,6 +74,7 @@ class FittedModel:
     seed: int
     device: torch.device
     show_progress: bool = False
+    configuration: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for part in (self.model, self.guide):

@@ -18,6 +18,11 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 
 from pyro_gnr.data import checks, frames
 from pyro_gnr.data.table import Schema, Table
+from pyro_gnr.imputation.configuration import (
+    configuration,
+    configuration_of_fit,
+    configured,
+)
 from pyro_gnr.imputation.fitted import FittedModel
 from pyro_gnr.imputation.fitting import fit_model
 from pyro_gnr.imputation.multiple import MultipleImputation
@@ -30,6 +35,7 @@ from pyro_gnr.imputation.settings import (
 )
 from pyro_gnr.inference.training import Fit, Progress, local_seed
 from pyro_gnr.model.assemble import assemble, check_values, implied_kinds
+from pyro_gnr.model.registry import plain
 
 __all__ = ["GNRImputer"]
 
@@ -44,8 +50,10 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Args:
         mechanism: template of p(m|u): "conjunction" (GNR: holes share the latent with the
-            values), "ignorable" (missing at random), or a `Mechanism` class,
-            `functools.partial` or unbuilt instance.
+            values), "ignorable" (missing at random), "self_masking", "selection" or
+            "no_self_censoring"; a table of a name and arguments, such as {"name":
+            "self_masking", "direction": "high"}; or a `Mechanism` class, `functools.partial` or
+            unbuilt instance.
         prior: template of p(z), likewise: "standard_normal", "gaussian_mixture", "vamp" or
             "flow" (see `pyro_gnr.model.priors`).
         likelihoods: templates of p(x_j|u) by column name, likewise ("gamma", "poisson", ...: the
@@ -190,6 +198,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             particles=self.imputation_particles,
             seed=seed,
             device=device,
+            configuration=configuration_of_fit(self, seed),
         )
         self._keep(fitted, settings, fit_model(self, fitted, table))
 
@@ -327,6 +336,60 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         return load(cls, Path(directory), components or {}, device=device)
 
+    @classmethod
+    def from_config(
+        cls,
+        config: str | Path | Mapping[str, Any],
+        *,
+        components: Mapping[str, type[torch.nn.Module]] | None = None,
+    ) -> GNRImputer:
+        """Make an imputer from a description in plain values, checked at once.
+
+        Args:
+            config: a mapping, or the path of a .toml or .json file. Its keys are arguments of the
+                constructor but `device`, `verbose` and `callback`; what it leaves out has its
+                default. A part (`mechanism`, `prior`, a value of `likelihoods`) is a name or a
+                table of a name and arguments; `validation` "none" is None.
+            components: classes of your own that it names, by class name.
+
+        Returns:
+            An imputer that is not fitted.
+
+        Raises:
+            ValueError: a key or value is unknown or out of range, or the file is no such file;
+                names the file, the key, what came and what was expected.
+            TypeError: a value in a mapping is of another type.
+            OSError: the file cannot be read.
+
+        Example:
+            >>> mechanism = {"name": "self_masking", "direction": "high"}
+            >>> GNRImputer.from_config({"mechanism": mechanism, "hidden": 64}).hidden
+            64
+        """
+        return configured(cls, config, components or {})
+
+    def to_config(self) -> dict[str, Any]:
+        """Describe the arguments in plain values, which JSON and TOML have; see `from_config`.
+
+        Parts given as names or tables stay as they are; classes, partials and instances become
+        tables of a name (that of the class, if it is your own) and all their hyperparameters.
+        Arguments that are None are left out (`validation`: "none").
+
+        Returns:
+            A new dict; a fit of `from_config` of it with the same seed gives the same draws.
+
+        Raises:
+            ValueError: a class of your own has the name of one of this package's.
+            TypeError: a value has no plain form, such as a `random_state` that is a generator.
+
+        Example:
+            >>> imputer = GNRImputer(prior="flow", likelihoods={"income": "student_t"})
+            >>> config = imputer.to_config()
+            >>> config["prior"], config["likelihoods"], config["hidden"]
+            ('flow', {'income': 'student_t'}, 128)
+        """
+        return configuration(self)
+
     def _at_work(self, seed: int | None = None) -> FittedModel:
         """The fitted model, with the arguments that may change after the fit."""
         seed = self._fitted.seed if seed is None else int(seed)
@@ -335,7 +398,14 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             seed=seed,
             particles=self.imputation_particles,
             show_progress=self.verbose,
+            configuration=self._configuration(),
         )
+
+    def _configuration(self) -> dict[str, Any]:
+        """That of the fit, with the arguments that may change after it."""
+        now = {name: getattr(self, name) for name in ("imputation_particles", "row_key")}
+        found = {**self._fitted.configuration, **plain(now)}
+        return {key: value for key, value in found.items() if value is not None}
 
     def _encoded(self, X: Any) -> Table:
         check_is_fitted(self)

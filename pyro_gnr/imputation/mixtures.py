@@ -11,8 +11,10 @@ from torch.distributions import Distribution, constraints
 
 from pyro_gnr.model.likelihoods.beta import OpenBeta
 from pyro_gnr.model.likelihoods.block import Columnwise
+from pyro_gnr.model.likelihoods.censored import CensoredNormal
 from pyro_gnr.model.likelihoods.zero_inflated import ZeroInflated
 from pyro_gnr.model.transport import bracket, cdf, smallest_count
+from pyro_gnr.model.truncation import TruncatedNormal
 
 __all__ = ["Mixture", "Particles"]
 
@@ -210,6 +212,13 @@ def _select(distribution: Distribution, index: tuple[Any, ...]) -> Distribution 
         base = _select(distribution.base_dist, index)
         gate = distribution.gate_logits[index]
         return None if base is None else ZeroInflated(base, gate_logits=gate, validate_args=False)
+    if isinstance(distribution, CensoredNormal):
+        distribution = distribution.normal
+    if isinstance(distribution, TruncatedNormal):
+        loc, scale, lower, upper = (
+            getattr(distribution, n)[index] for n in ("loc", "scale", "lower", "upper")
+        )
+        return TruncatedNormal(loc, scale, lower=lower, upper=upper)
     names = PARAMETERS.get(type(distribution))
     if names is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,13 @@ from safetensors.torch import load_file, save_file
 from pyro_gnr import __version__
 from pyro_gnr.data.files import staged
 from pyro_gnr.data.table import Schema
+from pyro_gnr.imputation.configuration import configured
 from pyro_gnr.imputation.fitted import FittedModel
 from pyro_gnr.imputation.settings import Settings, check_settings, is_whole, resolve_device
 from pyro_gnr.model.assemble import assemble
+from pyro_gnr.model.likelihoods import Likelihood
+from pyro_gnr.model.mechanisms import Mechanism
+from pyro_gnr.model.priors import Prior
 from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, describe, rebuild
 
 if TYPE_CHECKING:
@@ -28,31 +33,11 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "MANIFEST", "load", "save"]
 
 FORMAT = "pyro_gnr model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 
-# Arguments that a loaded imputer has again; templates and schema are stored apart.
-_PLAIN = (
-    "kinds",
-    "latent_dim",
-    "hidden",
-    "fusion",
-    "particles",
-    "renyi_order",
-    "gradient",
-    "mask_weight",
-    "max_steps",
-    "batch_size",
-    "learning_rate",
-    "validation",
-    "validation_fraction",
-    "patience",
-    "imputation_particles",
-    "row_key",
-    "verbose",
-)
-_WHOLE = {"latent_dim": 1, "n_rows": 1, "seed": 0, "n_steps": 0, "n_features_in": 1}
+_WHOLE = {"latent_dim": 1, "n_rows": 1, "n_steps": 0, "n_features_in": 1}
 
 # What code that trusts its input raises when it gets a damaged manifest or damaged weights.
 _DAMAGE = (
@@ -104,29 +89,17 @@ def _weights(fitted: FittedModel) -> dict[str, torch.Tensor]:
 
 def _manifest(imputer: GNRImputer) -> dict[str, Any]:
     fitted = imputer._fitted
-    likelihood = fitted.model.x_given_u
-    names = [c.name for c in fitted.schema.modelled]
-    blocks = [
-        {
-            **_described(part, LIKELIHOODS),
-            "columns": [names[j] for j in likelihood.positions(i).tolist()],
-        }
-        for i, part in enumerate(likelihood.likelihoods)
-    ]
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "files": [WEIGHTS],
         "versions": {"pyro_gnr": __version__, "torch": torch.__version__},
-        "arguments": {name: _plain(getattr(imputer, name)) for name in _PLAIN},
-        "prior": _described(fitted.model.prior, PRIORS),
-        "mechanism": _described(fitted.model.m_given_ux, MECHANISMS),
-        "likelihoods": blocks,
-        "given": _given(imputer),
+        "configuration": dict(imputer._at_work().configuration),
+        "verbose": imputer.verbose,
+        "parts": _parts(fitted),
         "latent_dim": imputer._settings.latent_dim,
         "n_rows": imputer._settings.n_rows,
         "schema": fitted.schema.to_dict(),
-        "seed": fitted.seed,
         "n_steps": imputer.n_steps_,
         "history": imputer.history_.to_dict(orient="list"),
         "n_features_in": imputer.n_features_in_,
@@ -134,18 +107,21 @@ def _manifest(imputer: GNRImputer) -> dict[str, Any]:
     }
 
 
-def _described(
-    part: torch.nn.Module, names: Mapping[str, type[torch.nn.Module]]
-) -> dict[str, Any]:
-    """Describe a part; a class of the user's own must not pass for one of ours."""
-    description = describe(part)
-    ours = {cls.__name__: cls for cls in names.values()}
-    if ours.get(description["class"], type(part)) is not type(part):
-        raise ValueError(
-            f"your class {description['class']!r} has the name of one of this package's, which "
-            "would be loaded instead: rename it."
-        )
-    return description
+def _parts(fitted: FittedModel) -> dict[str, Any]:
+    """Describe what was built: names and defaults of a later version may mean something else."""
+    likelihood = fitted.model.x_given_u
+    names = [c.name for c in fitted.schema.modelled]
+    return {
+        "prior": describe(fitted.model.prior, PRIORS),
+        "mechanism": describe(fitted.model.m_given_ux, MECHANISMS),
+        "likelihoods": [
+            {
+                "part": describe(part, LIKELIHOODS),
+                "columns": [names[j] for j in likelihood.positions(i).tolist()],
+            }
+            for i, part in enumerate(likelihood.likelihoods)
+        ],
+    }
 
 
 def _number(value: Any) -> Any:
@@ -153,19 +129,6 @@ def _number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"got {value!r}, which cannot be written as JSON.")
-
-
-def _given(imputer: GNRImputer) -> dict[str, Any]:
-    """What the caller chose: names of parts, None where they gave a class or an instance."""
-    names = {
-        part: value if isinstance(value := getattr(imputer, part), str) else None
-        for part in ("prior", "mechanism")
-    }
-    return {**names, "likelihoods": [str(column) for column in imputer.likelihoods or ()]}
-
-
-def _plain(value: Any) -> Any:
-    return {str(k): str(v) for k, v in value.items()} if hasattr(value, "items") else value
 
 
 def _names_in(imputer: GNRImputer) -> list[str] | None:
@@ -217,31 +180,30 @@ def _rebuilt(
     components: Mapping[str, type[torch.nn.Module]],
     device: str,
 ) -> GNRImputer:
-    prior = rebuild(manifest["prior"], PRIORS, components)
-    mechanism = rebuild(manifest["mechanism"], MECHANISMS, components)
-    likelihoods = {
-        column: part
-        for block in manifest["likelihoods"]
-        for part in [rebuild(block, LIKELIHOODS, components)]
-        for column in block["columns"]
-    }
-    imputer = cls(
-        prior=prior,
-        mechanism=mechanism,
-        likelihoods=likelihoods,
-        random_state=manifest["seed"],
-        device=device,
-        **manifest["arguments"],
-    )
     schema = Schema.from_dict(manifest["schema"])
     _check_manifest(manifest, schema)
-    settings = check_settings(imputer).sized(manifest["latent_dim"], manifest["n_rows"])
+    imputer = configured(cls, manifest["configuration"], components)
+    imputer.set_params(device=device, verbose=manifest["verbose"])
+    settings = replace(check_settings(imputer), **_rebuilt_parts(manifest["parts"], components))
+    settings = settings.sized(manifest["latent_dim"], manifest["n_rows"])
     _restore(imputer, manifest, schema, settings, load_file(weights))
-    # As the caller gave them, so that a clone can be fitted to other columns.
-    given = manifest["given"]
-    kept = {column: likelihoods[column] for column in given["likelihoods"]}
-    named = {part: given[part] for part in ("prior", "mechanism") if given[part] is not None}
-    return imputer.set_params(likelihoods=kept or None, **named)
+    return imputer
+
+
+def _rebuilt_parts(
+    parts: dict[str, Any], components: Mapping[str, type[torch.nn.Module]]
+) -> dict[str, Any]:
+    """Make templates of what was built."""
+    return {
+        "prior": rebuild(parts["prior"], PRIORS, components, Prior),
+        "mechanism": rebuild(parts["mechanism"], MECHANISMS, components, Mechanism),
+        "likelihoods": {
+            column: part
+            for block in parts["likelihoods"]
+            for part in [rebuild(block["part"], LIKELIHOODS, components, Likelihood)]
+            for column in block["columns"]
+        },
+    }
 
 
 def _check_manifest(manifest: dict[str, Any], schema: Schema) -> None:
@@ -249,6 +211,9 @@ def _check_manifest(manifest: dict[str, Any], schema: Schema) -> None:
     for name, least in _WHOLE.items():
         if not is_whole(manifest[name], least=least):
             raise TypeError(f"{name} is {manifest[name]!r}, no whole number >= {least}")
+    config = manifest["configuration"]
+    if not isinstance(config, dict) or not is_whole(config.get("random_state"), least=0):
+        raise TypeError("its configuration holds no seed")
     names = [c.name for c in schema.columns]
     if manifest["n_features_in"] != len(names) or manifest["feature_names_in"] not in (
         None,
@@ -274,12 +239,13 @@ def _restore(
         model.to(place),
         guide.to(place),
         particles=imputer.imputation_particles,
-        seed=manifest["seed"],
+        seed=manifest["configuration"]["random_state"],
         device=place,
+        configuration=manifest["configuration"],
     )
     imputer._settings = settings
     imputer.schema_ = schema
-    imputer.seed_ = manifest["seed"]
+    imputer.seed_ = imputer._fitted.seed
     imputer.n_steps_ = manifest["n_steps"]
     imputer.history_ = pd.DataFrame(manifest["history"])
     imputer.n_features_in_ = manifest["n_features_in"]

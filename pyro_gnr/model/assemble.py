@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -16,7 +17,14 @@ from pyro_gnr.model.guide import Encoder, Guide
 from pyro_gnr.model.likelihoods import BlockLikelihood, Likelihood
 from pyro_gnr.model.mechanisms import Mechanism
 from pyro_gnr.model.priors import Prior
-from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, resolve
+from pyro_gnr.model.registry import (
+    LIKELIHOODS,
+    MECHANISMS,
+    PRIORS,
+    hyperparameters,
+    plain,
+    resolve,
+)
 
 __all__ = ["FUSIONS", "assemble", "check_values", "implied_kinds", "likelihood_templates"]
 
@@ -53,7 +61,8 @@ def assemble(
         n_rows: N of the training table, to which the columns' `holes` refer.
         latent_dim: L.
         prior: template of p(z).
-        likelihoods: templates of p(x_j|u) by column name; others go by kind.
+        likelihoods: templates of p(x_j|u) by column name; others go by kind. Columns of one class
+            with equal hyperparameters are served by one part.
         mechanism: template of p(m|u,x).
         hidden: units in the hidden layers of decoder and encoder; 0 makes both linear.
         fusion: "deterministic" u = f(z); or u ~ p(u|z), "replayed" or "amortised" by the guide.
@@ -155,23 +164,28 @@ def implied_kinds(
 def _block_likelihood(
     columns: Sequence[Column], templates: Sequence[object], u_dim: int
 ) -> BlockLikelihood:
-    """Serve columns of one template by one likelihood, so that they are computed together."""
-    groups: list[tuple[object, list[int]]] = []
+    """Serve columns of equal likelihoods by one part, so that they are computed together.
+
+    Equal is what has one class and equal hyperparameters, however it was given: a model must not
+    depend on whether it was described by objects or by the text that stands for them.
+    """
+    groups: dict[object, tuple[Likelihood, list[int]]] = {}
     for j, template in enumerate(templates):
-        for other, members in groups:
-            if template is other or (isinstance(template, str) and template == other):
-                members.append(j)
-                break
-        else:
-            groups.append((template, [j]))
-    built = []
-    for template, members in groups:
         likelihood = resolve(template, LIKELIHOODS, Likelihood)
+        groups.setdefault(_identity(likelihood, template), (likelihood, []))[1].append(j)
+    for likelihood, members in groups.values():
         served = [columns[j] for j in members]
         _check_kinds(likelihood, served)
         likelihood.build(served, u_dim)
-        built.append(likelihood)
-    return BlockLikelihood(built, [members for _, members in groups])
+    return BlockLikelihood([part for part, _ in groups.values()], [m for _, m in groups.values()])
+
+
+def _identity(part: Likelihood, template: object) -> object:
+    """What equal parts have in common; the template itself where hyperparameters have no text."""
+    try:
+        return type(part), json.dumps(plain(hyperparameters(part)), sort_keys=True)
+    except (TypeError, AttributeError):
+        return id(template)
 
 
 def _check_kinds(likelihood: Likelihood, columns: Sequence[Column]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from functools import partial
+from numbers import Real
 from typing import Any, TypeVar
 
+import numpy as np
 from torch import nn
 
 from pyro_gnr.model.likelihoods import (
@@ -35,7 +38,17 @@ from pyro_gnr.model.mechanisms import (
 )
 from pyro_gnr.model.priors import Flow, GaussianMixture, StandardNormal, VampPrior
 
-__all__ = ["LIKELIHOODS", "MECHANISMS", "PRIORS", "describe", "rebuild", "resolve"]
+__all__ = [
+    "LIKELIHOODS",
+    "MECHANISMS",
+    "PRIORS",
+    "describe",
+    "did_you_mean",
+    "hyperparameters",
+    "plain",
+    "rebuild",
+    "resolve",
+]
 
 PRIORS: dict[str, type[nn.Module]] = {
     "standard_normal": StandardNormal,
@@ -66,6 +79,7 @@ MECHANISMS: dict[str, type[nn.Module]] = {
     "selection": Selection,
     "no_self_censoring": NoSelfCensoring,
 }
+EVERY: dict[str, type[nn.Module]] = {**PRIORS, **LIKELIHOODS, **MECHANISMS}
 
 Part = TypeVar("Part", bound=nn.Module)
 
@@ -74,8 +88,8 @@ def resolve(template: object, names: Mapping[str, type[nn.Module]], base: type[P
     """Make a new, unbuilt part from what the user gave; the template stays as it is.
 
     Args:
-        template: a registered name, a subclass of `base`, a `functools.partial` of one, or an
-            unbuilt instance.
+        template: a registered name; a table {"name": registered name, argument: value, ...}; a
+            subclass of `base`, a `functools.partial` of one, or an unbuilt instance.
         names: the registry.
         base: abstract class of the part.
 
@@ -83,64 +97,197 @@ def resolve(template: object, names: Mapping[str, type[nn.Module]], base: type[P
         A new instance.
 
     Raises:
-        ValueError: there is no part of that name.
+        ValueError: there is no part of that name, it takes no such argument, or no such value.
         TypeError: the template is no such part.
 
     Example:
         >>> from pyro_gnr.model.mechanisms import Mechanism
         >>> resolve("ignorable", MECHANISMS, Mechanism)
         Ignorable()
+        >>> resolve({"name": "self_masking", "slope": 2.0}, MECHANISMS, Mechanism).slope
+        2.0
     """
     what = base.__name__.lower()
     if isinstance(template, str):
-        if template not in names:
-            raise ValueError(f"got {what} {template!r}, expected one of {sorted(names)}.")
-        part: object = names[template]()
+        part: object = _known(template, names, what)()
+    elif isinstance(template, Mapping):
+        part = _from_table(template, names, what)
     elif isinstance(template, (type, partial)):
         part = template()
     else:
         part = copy.deepcopy(template)
     if not isinstance(part, base):
         raise TypeError(
-            f"got {what} {template!r}, expected a name ({', '.join(sorted(names))}), a class, "
-            f"functools.partial or instance of {base.__name__}."
+            f"got {what} {template!r}, expected a name ({', '.join(sorted(names))}), a table "
+            f"{{'name': ...}}, a class, functools.partial or instance of {base.__name__}."
         )
     return part
 
 
-def describe(part: nn.Module) -> dict[str, Any]:
-    """Describe a part by class name and hyperparameters, for a JSON manifest.
+def describe(part: nn.Module, names: Mapping[str, type[nn.Module]] = EVERY) -> dict[str, Any]:
+    """Describe a part by a table that `resolve` takes: its name and all its hyperparameters.
+
+    A part of the user's own class has the name of its class; `rebuild` wants that class. What is
+    None by default and is None is left out, so that TOML can say it.
+
+    Args:
+        part: built or not.
+        names: the registry of its slot; by default all that are registered.
+
+    Raises:
+        ValueError: a class of the user's own has the name of one of ours, or an argument "name".
+        TypeError: a hyperparameter is no plain value.
 
     Example:
         >>> describe(Gaussian(floor=0.2))
-        {'class': 'Gaussian', 'arguments': {'floor': 0.2, 'ceiling': 1.0, 'heteroscedastic': True}}
+        {'name': 'gaussian', 'floor': 0.2, 'ceiling': 1.0, 'heteroscedastic': True}
     """
-    parameters = inspect.signature(type(part).__init__).parameters
-    arguments = {
-        name: getattr(part, name)
-        for name, parameter in parameters.items()
-        if name != "self"
-        and parameter.kind is not inspect.Parameter.VAR_KEYWORD
-        and parameter.kind is not inspect.Parameter.VAR_POSITIONAL
-    }
-    return {"class": type(part).__name__, "arguments": arguments}
+    return plain(_table(part, names))
 
 
 def rebuild(
-    description: Mapping[str, Any],
+    template: str | Mapping[str, Any],
     names: Mapping[str, type[nn.Module]],
     components: Mapping[str, type[nn.Module]],
-) -> nn.Module:
+    base: type[Part] = nn.Module,  # type: ignore[assignment]
+) -> Part:
     """Make an unbuilt part from `describe`; only registered or given classes are made.
 
+    Args:
+        template: a registered name, the name of a class in `components`, or a table with it.
+        names: the registry of the slot.
+        components: classes of the user's own, by class name.
+        base: abstract class of the slot.
+
     Raises:
-        ValueError: the class is neither registered nor among `components`.
+        ValueError: the class is neither registered nor among `components`, or as `resolve`.
+        TypeError: the template is neither a name nor a table, or the part no `base`.
     """
-    known = {cls.__name__: cls for cls in names.values()} | dict(components)
-    name = description["class"]
-    if name not in known:
-        raise ValueError(
-            f"the saved model uses a class {name!r} that this package does not know: load it with "
-            f"components={{{name!r}: YourClass}}."
+    what = base.__name__.lower()
+    if not isinstance(template, (str, Mapping)):
+        raise TypeError(
+            f"got {what} {template!r}, expected a name, such as {next(iter(names))!r}, or a table "
+            "of a name and arguments."
         )
-    return known[name](**description["arguments"])
+    name = template if isinstance(template, str) else template.get("name")
+    known = {**components, **names}
+    if isinstance(name, str) and name not in known:
+        raise ValueError(
+            f"got {what} {name!r}, expected one of {sorted(known)}{did_you_mean(name, known)}; "
+            f"a class of your own comes in by components={{{name!r}: YourClass}}."
+        )
+    return resolve(template, known, base)
+
+
+def plain(value: Any) -> Any:
+    """Copy a value into what JSON and TOML have: dicts, lists, strings, numbers, booleans.
+
+    Args:
+        value: nested mappings, lists and tuples of strings, numbers (also numpy's), booleans and
+            None.
+
+    Raises:
+        TypeError: there is something else.
+
+    Example:
+        >>> plain({"a": (1, np.float64(0.5), None)})
+        {'a': [1, 0.5, None]}
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, str):
+        return str(value)  # of an enumeration, its value
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    raise TypeError(f"got {value!r}, which cannot be written as JSON or TOML.")
+
+
+def hyperparameters(part: nn.Module | type[nn.Module]) -> dict[str, Any]:
+    """Give a part's hyperparameters by name; of a class, their defaults.
+
+    Example:
+        >>> hyperparameters(Selection), hyperparameters(Selection(hidden=8))
+        ({'hidden': 0}, {'hidden': 8})
+    """
+    cls = part if isinstance(part, type) else type(part)
+    several = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    found = {
+        name: parameter.default
+        for name, parameter in inspect.signature(cls.__init__).parameters.items()
+        if name != "self" and parameter.kind not in several
+    }
+    return found if cls is part else {name: getattr(part, name) for name in found}
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """Give the most similar known word as a remark, or nothing.
+
+    Example:
+        >>> did_you_mean("mechansim", ["mechanism", "prior"])
+        " (did you mean 'mechanism'?)"
+    """
+    close = get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _known(name: str, names: Mapping[str, type[nn.Module]], what: str) -> type[nn.Module]:
+    if name not in names:
+        near = did_you_mean(name, names)
+        raise ValueError(f"got {what} {name!r}, expected one of {sorted(names)}{near}.")
+    return names[name]
+
+
+def _from_table(
+    table: Mapping[Any, Any], names: Mapping[str, type[nn.Module]], what: str
+) -> nn.Module:
+    """Make a part from its name and arguments, after a look at both."""
+    arguments = {str(key): value for key, value in table.items()}
+    name = arguments.pop("name", None)
+    if not isinstance(name, str):
+        raise ValueError(
+            f"got {what} {dict(table)!r}, expected 'name' in it: one of {sorted(names)}."
+        )
+    cls = _known(name, names, what)
+    defaults = hyperparameters(cls)
+    for argument in arguments:
+        if argument not in defaults:
+            near = did_you_mean(argument, defaults)
+            takes = f"expected some of {list(defaults)}" if defaults else "which takes none"
+            raise ValueError(f"got argument {argument!r} of {what} {name!r}, {takes}{near}.")
+    try:
+        return cls(**copy.deepcopy(arguments))
+    except TypeError as error:
+        odd = [_oddity(key, value, defaults[key]) for key, value in arguments.items()]
+        reason = ", ".join(filter(None, odd)) or str(error)
+        raise TypeError(f"got {what} {dict(table)!r}: {reason}.") from error
+
+
+def _oddity(name: str, value: object, default: object) -> str:
+    """Say that a value is of another sort than the argument's default, or nothing."""
+    for sort, words in ((bool, "true or false"), (Real, "a number"), (str, "text")):
+        if isinstance(default, sort):
+            return "" if isinstance(value, sort) else f"{name} is {value!r}, expected {words}"
+    return ""
+
+
+def _table(part: nn.Module, names: Mapping[str, type[nn.Module]]) -> dict[str, Any]:
+    """Name and hyperparameters of a part, not yet plain."""
+    registered = {cls: name for name, cls in names.items()}
+    cls, defaults, arguments = type(part), hyperparameters(type(part)), hyperparameters(part)
+    name = registered.get(cls, cls.__name__)
+    if cls not in registered and name in {*names, *(ours.__name__ for ours in names.values())}:
+        raise ValueError(
+            f"your class {name!r} has the name of one of this package's, which would be loaded "
+            "instead: rename it."
+        )
+    if "name" in arguments:
+        raise ValueError(
+            f"your class {name!r} has an argument 'name', which is what names the class in a "
+            "configuration: rename it."
+        )
+    said = {k: v for k, v in arguments.items() if not (v is None and defaults[k] is None)}
+    return {"name": name, **said}

@@ -19,6 +19,7 @@ class FakeModel:
     """What a fitted model says about rows, without one."""
 
     seed = 7
+    configuration = {"mechanism": "ignorable", "random_state": 7}
     model = SimpleNamespace(m_given_ux=Ignorable())
 
     def row_bounds(self, table):

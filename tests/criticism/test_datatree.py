@@ -1,5 +1,6 @@
 """The ArviZ tree: groups, dims, units, labels; and ArviZ works with it."""
 
+import json
 import subprocess
 import sys
 
@@ -22,6 +23,9 @@ def test_groups_and_attributes(tree, mixed_imputation):
     groups = {"posterior", "observed_data", "constant_data", "log_likelihood"}
     assert set(tree.children) == groups
     attrs = {k: v for k, v in tree.attrs.items() if k != "note"}
+    config = json.loads(attrs.pop("configuration"))
+    assert config["kinds"] == {"id": "ignore"} and config["max_steps"] == 20
+    assert GNRImputer.from_config(config).to_config() == config
     assert attrs == {
         "m": 4,
         "seed": mixed_imputation.fitted.seed,

@@ -25,6 +25,7 @@ from pyro_gnr.imputation import storage
 from pyro_gnr.model.likelihoods import Gaussian
 from pyro_gnr.model.mechanisms import Conjunction
 from pyro_gnr.model.priors import Flow, GaussianMixture, StandardNormal, VampPrior
+from pyro_gnr.model.registry import describe
 
 
 class Milder(Conjunction):
@@ -181,7 +182,7 @@ def test_arguments_come_back(X, imputer_of, ignored, tmp_path):
     parameters = loaded.get_params()
     for name in set(given) - {"likelihoods"}:
         assert parameters[name] == given[name], name
-    assert parameters["likelihoods"]["bp"].floor == 0.25
+    assert parameters["likelihoods"]["bp"]["floor"] == 0.25  # a table says the same
     assert parameters["random_state"] == 0
     again = clone(loaded).fit(X)  # its parts are templates like any others
     assert_frame_equal(again.transform(X), loaded.transform(X), rtol=1e-5)
@@ -190,9 +191,10 @@ def test_arguments_come_back(X, imputer_of, ignored, tmp_path):
 
 
 def test_model_from_before_there_was_a_choice_of_gradient(model):
+    """Keys that a version adds have their defaults where they are not."""
     path = model / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    del manifest["arguments"]["gradient"]
+    del manifest["configuration"]["gradient"]
     path.write_text(json.dumps(manifest), encoding="utf-8")
     assert GNRImputer.load(model, device="cpu").gradient == "iwae"
 
@@ -210,6 +212,18 @@ def test_precision_comes_back_whatever_the_default_is(X, imputer_of, ignored, tm
         torch.set_default_dtype(before)
 
 
+def test_a_loaded_model_is_what_was_built_whatever_the_defaults_are_now(model):
+    """The description says no more than the kind; the built part's own numbers are kept."""
+    manifest = json.loads((model / "manifest.json").read_text())
+    assert "likelihoods" not in manifest["configuration"]
+    block = manifest["parts"]["likelihoods"][0]["part"]
+    assert block == describe(Gaussian())
+    edit(model, put("parts", "likelihoods", 0, "part", "floor", 0.25))
+    loaded = GNRImputer.load(model)
+    assert loaded._fitted.model.x_given_u.likelihoods[0].floor == 0.25
+    assert loaded.likelihoods is None
+
+
 def test_own_classes_come_in_by_components_only(X, imputer_of, ignored, tmp_path):
     imputer = imputer_of(
         mechanism=Milder(softness=3.0), likelihoods={"bp": Sharper}, prior=Shifted, kinds=ignored
@@ -223,7 +237,7 @@ def test_own_classes_come_in_by_components_only(X, imputer_of, ignored, tmp_path
     for name in classes:
         some = {k: v for k, v in classes.items() if k != name}
         with pytest.raises(
-            ValueError, match=rf"class '{name}'.*components={{'{name}': YourClass}}"
+            ValueError, match=rf"got \w+ '{name}'.*components={{'{name}': YourClass}}"
         ):
             GNRImputer.load(tmp_path / "model", components=some)
 
@@ -398,48 +412,61 @@ def put(*path):
 
 
 CLASSES = {
-    "a function": put("mechanism", "class", "os.system"),
-    "its arguments": put(
-        "mechanism", {"class": "os.system", "arguments": {"command": "touch exploded"}}
-    ),
-    "builtins": put("prior", "class", "builtins.eval"),
-    "a module of ours": put("prior", "class", "pyro_gnr.imputation.imputer.GNRImputer"),
-    "a class of another slot": put("mechanism", "class", "StandardNormal"),
-    "a likelihood": put("likelihoods", 0, "class", "subprocess.Popen"),
-    "no name": put("prior", "class", None),
+    "a function": put("parts", "mechanism", "name", "os.system"),
+    "its arguments": put("parts", "mechanism", {"name": "os.system", "command": "touch exploded"}),
+    "builtins": put("parts", "prior", "name", "builtins.eval"),
+    "a module of ours": put("parts", "prior", "name", "pyro_gnr.imputation.imputer.GNRImputer"),
+    "a class instead of a name": put("parts", "mechanism", "name", "Conjunction"),
+    "a part of another slot": put("parts", "mechanism", "name", "standard_normal"),
+    "a likelihood": put("parts", "likelihoods", 0, "part", "name", "subprocess.Popen"),
+    "a configured function": put("configuration", "mechanism", "os.system"),
+    "a configured table": put("configuration", "prior", {"name": "builtins.eval"}),
+    "a configured likelihood": put("configuration", "likelihoods", {"bp": "subprocess.Popen"}),
 }
 
 
 @pytest.mark.parametrize("change", CLASSES.values(), ids=CLASSES)
 def test_only_known_classes_are_made(model, change):
     edit(model, change)
-    with pytest.raises(ValueError, match="does not know: load it with components="):
+    with pytest.raises(
+        ValueError, match=r"expected one of \[.*; a class of your own comes in by components="
+    ):
+        GNRImputer.load(model)
+
+
+def test_a_configuration_is_never_read_from_another_file(model, tmp_path):
+    (tmp_path / "other.toml").write_text("random_state = 0\n")
+    edit(model, put("configuration", str(tmp_path / "other.toml")))
+    with pytest.raises(ValueError, match="is damaged: its configuration holds no seed"):
         GNRImputer.load(model)
 
 
 DAMAGE = {
-    "no mechanism": lambda m: m.pop("mechanism"),
-    "no arguments": lambda m: m.pop("arguments"),
+    "no mechanism": lambda m: m["parts"].pop("mechanism"),
+    "no parts": lambda m: m.pop("parts"),
+    "no configuration": lambda m: m.pop("configuration"),
+    "a configuration of no sort": put("configuration", ["hidden"]),
     "no schema": lambda m: m.pop("schema"),
-    "no seed": lambda m: m.pop("seed"),
-    "an unknown argument": put("arguments", "on_load", "os.system"),
-    "a template among the arguments": put("arguments", "mechanism", "conjunction"),
-    "an argument that is missing": lambda m: m["arguments"].pop("hidden"),
-    "an argument out of range": put("arguments", "imputation_particles", -1),
-    "an argument of another type": put("arguments", "hidden", "8"),
-    "a callback": put("arguments", "callback", "os.system"),
-    "a hyperparameter too many": put("prior", "arguments", {"evil": 1}),
-    "hyperparameters of no sort": put("prior", "arguments", 3),
-    "a class that is a list": put("prior", "class", ["StandardNormal"]),
-    "a part that is a word": put("prior", "standard_normal"),
-    "likelihoods of no sort": put("likelihoods", 3),
-    "a column that is not": put("likelihoods", 0, "columns", ["nobody"]),
-    "a likelihood of another kind": lambda m: m["likelihoods"][0].update({"class": "Bernoulli"}),
+    "no seed": lambda m: m["configuration"].pop("random_state"),
+    "an unknown argument": put("configuration", "on_load", "os.system"),
+    "a device": put("configuration", "device", "cpu"),
+    "an argument that is missing": lambda m: m["configuration"].pop("hidden"),
+    "an argument out of range": put("configuration", "imputation_particles", -1),
+    "an argument of another type": put("configuration", "hidden", "8"),
+    "a callback": put("configuration", "callback", "os.system"),
+    "a hyperparameter too many": put("parts", "prior", "evil", 1),
+    "a hyperparameter of no sort": put("parts", "likelihoods", 0, "part", "floor", "low"),
+    "a name that is a list": put("parts", "prior", "name", ["standard_normal"]),
+    "no name": put("parts", "prior", "name", None),
+    "a part that is a number": put("parts", "prior", 3),
+    "likelihoods of no sort": put("parts", "likelihoods", 3),
+    "a column that is not": put("parts", "likelihoods", 0, "columns", ["nobody"]),
+    "a likelihood of another kind": put("parts", "likelihoods", 0, "part", {"name": "bernoulli"}),
     "another latent size": put("latent_dim", 3),
     "no latent size": put("latent_dim", None),
     "no rows": put("n_rows", 0),
-    "a seed that is a word": put("seed", "os.system"),
-    "a negative seed": put("seed", -1),
+    "a seed that is a word": put("configuration", "random_state", "os.system"),
+    "a negative seed": put("configuration", "random_state", -1),
     "steps that are a word": put("n_steps", "many"),
     "a history of no sort": put("history", 3),
     "a history of unequal columns": put("history", {"step": [1], "loss": []}),
@@ -451,7 +478,7 @@ DAMAGE = {
     "a column with more": put("schema", "columns", 1, "evil", True),
     "a column less": lambda m: m["schema"]["columns"].pop(),
     "other levels": put("schema", "columns", 6, "levels", ["a", "b"]),
-    "other weights asked for": put("arguments", "hidden", 9),
+    "other weights asked for": put("configuration", "hidden", 9),
 }
 
 
@@ -485,10 +512,10 @@ def test_json_of_another_program_is_refused(model, text):
         GNRImputer.load(model)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
 def test_another_format_version_is_refused(model, version):
     edit(model, put("format_version", version))
-    with pytest.raises(ValueError, match=r"format version .* this package reads 1: load it with"):
+    with pytest.raises(ValueError, match=r"format version .* this package reads 2: load it with"):
         GNRImputer.load(model)
 
 

@@ -70,6 +70,25 @@ def test_likelihoods_by_column(columns_of):
     assert model(size=3)[0].shape == (3, 4)
 
 
+class Tied(Gaussian):
+    """A likelihood whose hyperparameter has no text."""
+
+    def __init__(self, *, anchor):
+        super().__init__()
+        self.anchor = anchor
+
+
+def test_equal_likelihoods_are_one_however_they_are_given(columns_of):
+    columns = columns_of(continuous=8)
+    wide, tied = {"name": "gaussian", "floor": 0.4}, Tied(anchor=torch.ones(2))
+    given = [Gaussian(floor=0.4), wide, dict(wide), partial(Gaussian, floor=0.4), "gaussian"]
+    given += [tied, tied, Tied(anchor=torch.ones(2))]
+    likelihoods = {f"c{j}": template for j, template in enumerate(given)}
+    served = assemble(columns, likelihoods=likelihoods, **SIZES)[0].x_given_u
+    places = [served.positions(i).tolist() for i in range(len(served.likelihoods))]
+    assert places == [[0, 1, 2, 3], [4], [5, 6], [7]]
+
+
 def test_templates_are_neither_changed_nor_shared(columns_of):
     columns = columns_of(continuous=2)
     likelihood, mechanism = Gaussian(floor=0.3), Conjunction()

@@ -2,10 +2,12 @@ import copy
 import json
 from functools import partial
 
+import numpy as np
 import pytest
+import torch
 from torch import nn
 
-from pyro_gnr.model.likelihoods import Gaussian, Likelihood, StudentT
+from pyro_gnr.model.likelihoods import Gaussian, Likelihood, StudentT, Truncated
 from pyro_gnr.model.mechanisms import Conjunction, Ignorable, Mechanism
 from pyro_gnr.model.priors import Prior
 from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, describe, rebuild, resolve
@@ -18,9 +20,10 @@ EVERY_PART = [(name, names, base) for names, base in REGISTRIES for name in name
 def test_every_registered_part_is_made_described_and_rebuilt(name, names, base):
     part = resolve(name, names, base)
     assert isinstance(part, base) and type(part) is names[name]
-    description = json.loads(json.dumps(describe(part)))
-    again = rebuild(description, names, {})
-    assert type(again) is type(part) and describe(again) == describe(part)
+    description = json.loads(json.dumps(describe(part, names)))
+    assert description["name"] == name
+    for again in (rebuild(description, names, {}, base), resolve(description, names, base)):
+        assert type(again) is type(part) and describe(again, names) == description
 
 
 @pytest.mark.parametrize(
@@ -42,7 +45,7 @@ def test_template_stays_as_it_is(template):
 
 def test_hyperparameters_survive():
     part = StudentT(floor=0.2, heteroscedastic=False, df=9.0)
-    again = rebuild(describe(part), LIKELIHOODS, {})
+    again = rebuild(describe(part, LIKELIHOODS), LIKELIHOODS, {}, Likelihood)
     assert (again.floor, again.heteroscedastic, again.df) == (0.2, False, 9.0)
 
 
@@ -70,9 +73,110 @@ class Own(Ignorable.__base__):
 
 
 def test_own_class_only_where_it_is_given():
-    description = describe(Own())
+    description = describe(Own(), MECHANISMS)
+    assert description == {"name": "Own"}
     with pytest.raises(ValueError, match="components={'Own': YourClass}"):
-        rebuild(description, MECHANISMS, {})
-    assert isinstance(rebuild(description, MECHANISMS, {"Own": Own}), Own)
+        rebuild(description, MECHANISMS, {}, Mechanism)
+    with pytest.raises(ValueError, match="got mechanism 'Own', expected one of"):
+        resolve(description, MECHANISMS, Mechanism)
+    for template in (description, "Own"):
+        assert type(rebuild(template, MECHANISMS, {"Own": Own}, Mechanism)) is Own
     assert isinstance(resolve(Own, MECHANISMS, Mechanism), Own)
-    assert type(rebuild(describe(Conjunction()), MECHANISMS, {"Own": Own})) is Conjunction
+    again = rebuild(describe(Conjunction(), MECHANISMS), MECHANISMS, {"Own": Own}, Mechanism)
+    assert type(again) is Conjunction
+
+
+def test_a_given_class_must_be_of_its_slot_and_cannot_replace_ours():
+    with pytest.raises(TypeError, match="got mechanism {'name': 'Gaussian'}, expected a name"):
+        rebuild({"name": "Gaussian"}, MECHANISMS, {"Gaussian": Gaussian}, Mechanism)
+    part = rebuild("ignorable", MECHANISMS, {"ignorable": Own}, Mechanism)
+    assert type(part) is Ignorable
+
+
+@pytest.mark.parametrize("template", [Ignorable, Ignorable(), 3, None, ["ignorable"]])
+def test_only_words_and_tables_are_rebuilt(template):
+    with pytest.raises(TypeError, match="expected a name, such as 'conjunction', or a table"):
+        rebuild(template, MECHANISMS, {}, Mechanism)
+
+
+TABLES = {
+    "no name": ({"slope": 2.0}, ValueError, r"expected 'name' in it: one of \['conjunction'"),
+    "a name of no sort": ({"name": 3}, ValueError, "expected 'name' in it"),
+    "a typo in the name": (
+        {"name": "self_maskin"},
+        ValueError,
+        r"got mechanism 'self_maskin', expected one of .*\(did you mean 'self_masking'\?\)",
+    ),
+    "a typo in an argument": (
+        {"name": "self_masking", "directon": "high"},
+        ValueError,
+        r"got argument 'directon' of mechanism 'self_masking', expected some of \['direction', "
+        r"'link', 'threshold', 'slope'\] \(did you mean 'direction'\?\)",
+    ),
+    "an argument where there is none": (
+        {"name": "ignorable", "slope": 2.0},
+        ValueError,
+        "got argument 'slope' of mechanism 'ignorable', which takes none",
+    ),
+    "a method": ({"name": "ignorable", "forward": 1}, ValueError, "'forward'.*takes none"),
+    "a value that the part refuses": (
+        {"name": "self_masking", "direction": "up"},
+        ValueError,
+        "^got direction='up', expected one of",
+    ),
+    "a value of another sort": (
+        {"name": "self_masking", "slope": "steep"},
+        TypeError,
+        "self_masking.*slope is 'steep', expected a number",
+    ),
+    "half a unit": ({"name": "selection", "hidden": 2.5}, ValueError, "got hidden=2.5"),
+}
+
+
+@pytest.mark.parametrize(("table", "error", "message"), TABLES.values(), ids=TABLES)
+def test_what_is_wrong_with_a_table_is_said(table, error, message):
+    before = copy.deepcopy(table)
+    with pytest.raises(error, match=message):
+        resolve(table, MECHANISMS, Mechanism)
+    assert table == before
+
+
+def test_text_is_no_truth_value():
+    with pytest.raises(ValueError, match="got heteroscedastic='false', expected True or False"):
+        resolve({"name": "gaussian", "heteroscedastic": "false"}, LIKELIHOODS, Likelihood)
+
+
+def test_a_table_stays_as_it_is_and_is_not_shared():
+    table = {"name": "self_masking", "direction": {"a": "high"}}
+    part = resolve(table, MECHANISMS, Mechanism)
+    part.direction["a"] = "low"
+    assert table == {"name": "self_masking", "direction": {"a": "high"}}
+
+
+class Greedy(Own):
+    """A class whose argument has the word that names classes."""
+
+    def __init__(self, *, name="x"):
+        super().__init__()
+        self.name = name
+
+
+def test_classes_that_a_table_cannot_name():
+    impostor = type("Conjunction", (Own,), {})
+    with pytest.raises(ValueError, match="your class 'Conjunction' has the name of one"):
+        describe(impostor(), MECHANISMS)
+    impostor = type("conjunction", (Own,), {})
+    with pytest.raises(ValueError, match="your class 'conjunction' has the name of one"):
+        describe(impostor(), MECHANISMS)
+    with pytest.raises(ValueError, match="your class 'Greedy' has an argument 'name'"):
+        describe(Greedy(), MECHANISMS)
+
+
+def test_descriptions_are_plain():
+    part = StudentT(floor=np.float64(0.25), df=np.int64(4))
+    description = describe(part, LIKELIHOODS)
+    assert [type(v) for v in description.values()] == [str, float, float, bool, int]
+    assert "lower" in describe(Truncated(lower=0.0), LIKELIHOODS)
+    assert "upper" not in describe(Truncated(lower=0.0), LIKELIHOODS)
+    with pytest.raises(TypeError, match=r"tensor\(.*cannot be written as JSON"):
+        describe(StudentT(df=torch.tensor(4.0)), LIKELIHOODS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +30,8 @@ class LocationScale(Likelihood):
         heteroscedastic: whether the scale depends on u, or is one number a column.
 
     Raises:
-        ValueError: `floor` is not in (0, 1), or `ceiling` is not above it.
+        ValueError: `floor` is not in (0, 1), `ceiling` is not above it, or `heteroscedastic` is
+            neither True nor False.
     """
 
     kinds = frozenset({Kind.CONTINUOUS})
@@ -41,6 +43,8 @@ class LocationScale(Likelihood):
             raise ValueError(f"got floor={floor}, expected a number in (0, 1).")
         if not floor < ceiling < float("inf"):
             raise ValueError(f"got ceiling={ceiling}, expected a number above floor={floor}.")
+        if not isinstance(heteroscedastic, (bool, np.bool_)):  # the text "false" would be true
+            raise ValueError(f"got heteroscedastic={heteroscedastic!r}, expected True or False.")
         self.floor = floor
         self.ceiling = ceiling
         self.heteroscedastic = heteroscedastic

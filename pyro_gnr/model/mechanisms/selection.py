@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Selection(Mechanism):
         hidden: units in the two hidden layers of r; 0 makes it linear.
 
     Raises:
-        ValueError: `hidden` is negative.
+        ValueError: `hidden` is no whole number >= 0.
 
     Source: Ipsen, Mattei & Frellsen 2021 (arXiv 2006.12871), "agnostic".
 
@@ -48,7 +49,8 @@ class Selection(Mechanism):
 
     def __init__(self, *, hidden: int = 0) -> None:
         super().__init__()
-        if not hidden >= 0:
+        given: object = hidden
+        if not (isinstance(given, (int, np.integer)) and given >= 0) or isinstance(given, bool):
             raise ValueError(f"got hidden={hidden!r}, expected a whole number >= 0.")
         self.hidden = hidden
 
