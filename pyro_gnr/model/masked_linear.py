@@ -90,8 +90,8 @@ def masked_factor_analysis(
         features: (N, F) standardised features, 0 where not visible.
         visible: (N, F), 1 where the feature is seen, else 0.
         masked: (N, F), 1 where it is missing by its own value, else 0.
-        sign: (F,) 1 where high values go missing, -1 where low ones do; NaN where the better of
-            the two is to be found.
+        sign: (F,) 1 where high values go missing, -1 where low ones do, 0 where the value does
+            not matter; NaN where the best of the three is to be found.
         start: linear model of the visible cells.
         slope: |c| at the start, a steep one at the last value seen.
         steps: EM steps.
@@ -115,8 +115,21 @@ def masked_factor_analysis(
     # Each column by itself: what the others assume matters little to which tail is cut off.
     high, low = (fit(sign=sign.nan_to_num(s)) for s in (1.0, -1.0))
     best = torch.where(high.support >= low.support, 1.0, -1.0).to(sign)
+    # A threshold takes two more numbers than a constant chance, and has to earn them.
+    needed = _flat_support(features, visible, masked, start) + math.log(len(features))
+    best = torch.where(torch.maximum(high.support, low.support) > needed, best, 0.0)
     best = torch.where(sign.isnan() & (masked.sum(0) > 0), best, sign.nan_to_num(1.0))
     return high if torch.equal(best, sign.nan_to_num(1.0)) else fit(sign=best)
+
+
+def _flat_support(x: Tensor, visible: Tensor, masked: Tensor, model: LinearModel) -> Tensor:
+    """`MaskedLinear.support` of a chance to be missing that is the same for all values."""
+    nothing = _Sites(torch.full_like(x, SMALLEST_PRECISION), torch.zeros_like(x))
+    posterior = _infer(x, visible, torch.zeros_like(x), sites=nothing, model=model)
+    shown, holes = visible.sum(0), masked.sum(0)
+    rate = (holes / (shown + holes).clamp(min=1.0)).clamp(1e-6, 1 - 1e-6)
+    reasons = holes * rate.log() + shown * (1 - rate).log()
+    return reasons + (visible * _left_out(x, posterior, model)).sum(0)
 
 
 def _fit(
@@ -130,7 +143,7 @@ def _fit(
     steps: int,
     smallest_noise: float | Tensor,
 ) -> MaskedLinear:
-    model = start
+    model, masked = start, masked * (sign != 0)
     own = masked.sum(0) > 0
     log_slope = torch.full_like(sign, slope).log()
     edge = torch.where(visible > 0, sign * x, -torch.inf).amax(0)

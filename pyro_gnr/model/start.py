@@ -132,7 +132,7 @@ def _start_masked(
         features, seen, masked, sign=sign, start=linear, smallest_noise=floor
     )
     mean, scale = encoder.features.mean, encoder.features.scale
-    numbers = (masked.sum(0) > 0).nonzero()[:, 0]
+    numbers = (fit.slope != 0).nonzero()[:, 0]
     centre, spread = mechanism.centre[column[numbers]], mechanism.spread[column[numbers]]
     threshold = fit.threshold[numbers] * scale[numbers] + mean[numbers]
     mechanism.start_own(
@@ -140,7 +140,7 @@ def _start_masked(
         slope=fit.slope[numbers] * spread / scale[numbers],
         threshold=(threshold - centre) / spread,
     )
-    encoder.start_masked(fit, masked.mean(0))
+    encoder.start_masked(fit, masked.mean(0) * (fit.slope != 0))
     _widen(model, encoder, fit)
     return fit.linear
 

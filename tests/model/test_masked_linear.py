@@ -73,6 +73,16 @@ def test_finds_the_direction(slope):
     torch.testing.assert_close(fit.threshold[:3], known.threshold[:3], atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_finds_no_direction_where_there_is_none(seed):
+    x, _, _ = world(slope=2.0, seed=seed)
+    holes = torch.zeros(N, F, dtype=torch.bool)
+    holes[:, :3] = torch.rand(N, 3) < 0.3
+    start, fit, _, _ = fitted(x, holes, sign=torch.full((F,), torch.nan))
+    assert fit.slope.abs().max() == 0
+    torch.testing.assert_close(fit.linear.intercept, start.intercept, atol=0.05, rtol=0)
+
+
 def test_a_hole_tells_its_value_on_average():
     x, holes, _ = world(slope=1e6)
     _, fit, mean, scale = fitted(x, holes)

@@ -27,6 +27,8 @@ FASTER = 10.0
 class SelfMasking(Collapsible):
     r"""P(m_j = 0 | x_j, u) = F(c_j (x_j - b_j)), F the normal or the logistic CDF.
 
+    (Where the direction is learnt, F(c_j x_j - a_j), so that c_j may be 0.)
+
     x_j is in observed standard deviations from the observed mean (of logarithms for positive
     columns, log-odds for bounded ones, log(1 + x) for counts). What is missing is never
     sampled: with a probit and a `Gaussian` column it integrates in closed form (given u, m_j is
@@ -124,8 +126,8 @@ class SelfMasking(Collapsible):
         with torch.no_grad():  # where a column has no slope, the base is all there is
             missing = (1 - rates).clamp(1e-3, 1 - 1e-3)
             start = torch.special.ndtri(missing) if self.link == "probit" else torch.logit(missing)
-            flat = (self.sign == 0) & ~self.free
-            self.base.copy_(torch.where(flat, -start, 0.0))
+            unit = torch.where(self.free, FASTER, 1.0)
+            self.base.copy_(torch.where(self.sign == 0, -start / unit, 0.0))
 
     @property
     def _latent(self) -> bool:
@@ -182,13 +184,16 @@ class SelfMasking(Collapsible):
         excess = slope.abs().clamp(min=1e-3)
         self.raw_slope[columns] = (excess + torch.log(-torch.expm1(-excess))) / FASTER
         self.free_slope[columns] = slope / FASTER
-        self.base[columns] = threshold
+        free = self.free[columns]
+        self.base[columns] = torch.where(free, slope * threshold / FASTER, threshold)
 
     def _term(self, u: Tensor) -> OwnTerm:
         """Give c (x - b); effects of levels have no slope, and no threshold is scaled for them."""
         c = torch.where(self.has_holes, self.slopes(), 0.0)
-        b = self.base if self.head is None else self.base + self.head(u)
-        offset = torch.where(c != 0, c, 1.0) * b
+        b, shift = self.base, 0.0 if self.head is None else self.head(u)
+        # A slope that is learnt may pass through 0, where a threshold would have no meaning.
+        unit = torch.where(self.sign != 0, c, 1.0)
+        offset = torch.where(self.free, FASTER * b + shift, unit * (b + shift))
         offset = torch.where(self.has_holes, offset, 0.0).expand(*u.shape[:-1], -1)
         natural = self.scale if self.scale.curved else None
         if self.effects is None:
