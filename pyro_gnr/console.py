@@ -167,6 +167,10 @@ def _values(column: Column, cells: pd.Series) -> str:
         return ", ".join(map(str, column.levels[:4])) + (f" and {more} more" if more > 0 else "")
     if column.kind == "ignore":
         return ""
+    if column.intervals:
+        limits = ", ".join(f"{low:g} to {high:g}" for low, high in column.intervals[:4])
+        more = len(column.intervals) - 4
+        return f"numbers, or in {limits}" + (f" and {more} more" if more > 0 else "")
     numbers = cells.dropna().astype(float)
     low, high = (
         str(int(value)) if column.whole else f"{float(value):.4g}"

@@ -96,8 +96,8 @@ class NaturalScale(NamedTuple):
 
     Example:
         >>> scale = NaturalScale((Kind.POSITIVE,), torch.tensor([1.0]), torch.tensor([2.0]))
-        >>> scale(torch.tensor([math.e]))
-        tensor([0.])
+        >>> scale(torch.tensor([1.0]))
+        tensor([-0.5000])
     """
 
     kinds: tuple[Kind, ...]

@@ -36,7 +36,7 @@ def test_template_stays_as_it_is(template):
         resolve(template, LIKELIHOODS, Likelihood),
     )
     assert one is not two and one is not template and type(one) is Gaussian
-    assert one.floor == (0.1 if template in ("gaussian", Gaussian) else 0.3)
+    assert one.floor == (0.05 if template in ("gaussian", Gaussian) else 0.3)
     one.floor = 0.9
     assert two.floor != 0.9
     if isinstance(template, nn.Module):
