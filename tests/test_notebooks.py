@@ -29,7 +29,10 @@ def private_jupyter(tmp_path, monkeypatch):
 
 
 def test_there_are_notebooks():
-    assert [path.name for path in NOTEBOOKS] == ["01_story.ipynb"]
+    assert [path.name for path in NOTEBOOKS] == [
+        "01_story.ipynb",
+        "02_swap_prior_likelihood_mechanism.ipynb",
+    ]
 
 
 @pytest.mark.slow
