@@ -31,7 +31,7 @@ __all__ = ["MaskedLinear", "masked_factor_analysis"]
 SMALLEST_PRECISION = 1e-6
 DAMPING = 0.7
 # Slopes are kept where the likelihood is not flat; in observed standard deviations.
-GENTLEST, STEEPEST = 0.3, 30.0
+GENTLEST, STEEPEST = 0.05, 30.0
 STEP = 0.05
 
 
@@ -80,7 +80,7 @@ def masked_factor_analysis(
     *,
     sign: Tensor,
     start: LinearModel,
-    slope: float = 10.0,
+    slope: float = 1.0,
     steps: int = 60,
     smallest_noise: float | Tensor = 0.01,
 ) -> MaskedLinear:
@@ -93,7 +93,8 @@ def masked_factor_analysis(
         sign: (F,) 1 where high values go missing, -1 where low ones do, 0 where the value does
             not matter; NaN where the best of the three is to be found.
         start: linear model of the visible cells.
-        slope: |c| at the start, a steep one at the last value seen.
+        slope: |c| at the start, at the last value seen. A gentle one grows where the data ask
+            for it; a steep one reads any end of the observed values as a threshold.
         steps: EM steps.
         smallest_noise: floor of the noise variances.
 
@@ -154,7 +155,12 @@ def _fit(
         signed = sign * log_slope.exp()
         posterior = _infer(x, visible, masked, sites=sites, model=model)
         cavity = _cavity(posterior, sites, model)
-        sites = _tilt(cavity, sites, slope=signed, offset=signed * sign * threshold)
+        moved = _tilt(cavity, sites, slope=signed, offset=signed * sign * threshold)
+        # Only masked cells have a factor; one that is not a number waits for another step.
+        sound = (masked > 0) & moved.precision.isfinite() & moved.value.isfinite()
+        sites = _Sites(
+            *(torch.where(sound, new, old) for new, old in zip(moved, sites, strict=True))
+        )
         model = _maximise(x, visible, masked, sites=sites, model=model, posterior=posterior)
         model = model._replace(
             noise=torch.maximum(model.noise, torch.as_tensor(smallest_noise).to(model.noise))
