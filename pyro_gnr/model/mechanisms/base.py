@@ -6,6 +6,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+import pyro.distributions as dist
+import torch
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
@@ -13,10 +15,24 @@ from pyro_gnr.data.table import Column
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.linear import LinearModel
 
-__all__ = ["CERTAIN", "Collapsible", "Mechanism"]
+__all__ = ["Collapsible", "Mechanism", "coins"]
 
 # Log-odds that a column without holes is observed when the model simulates.
 CERTAIN = 30.0
+
+
+def coins(log_odds: Tensor, has_holes: Tensor) -> TorchDistribution:
+    """Give independent Bernoullis of m, batch (...), event (D,).
+
+    A column without holes in training is always observed where the model simulates, and a hole
+    there in a new row is ignorable: it carries no factor, rather than being improbable.
+
+    Args:
+        log_odds: (..., D) of a cell's being observed.
+        has_holes: (D,) bool.
+    """
+    logits = torch.where(has_holes, log_odds, CERTAIN)
+    return dist.Bernoulli(logits=logits, validate_args=False).mask(has_holes).to_event(1)
 
 
 class Mechanism(nn.Module):

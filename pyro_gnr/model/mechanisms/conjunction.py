@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pyro.distributions as dist
 import torch
+from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
 from pyro_gnr.data.table import Column
 from pyro_gnr.model.likelihoods.bernoulli import STEEPEST
 from pyro_gnr.model.linear import LinearModel
-from pyro_gnr.model.mechanisms.base import CERTAIN, Mechanism
+from pyro_gnr.model.mechanisms.base import Mechanism, coins
 
 __all__ = ["Conjunction"]
 
@@ -57,9 +57,6 @@ class Conjunction(Mechanism):
         slopes = (linear.loadings / scale[:, None]).clamp(-STEEPEST, STEEPEST)
         self.head.weight[:, : slopes.shape[1]] = slopes * self.has_holes[:, None]
 
-    def forward(self, u: Tensor, x: Tensor | None) -> dist.TorchDistribution:
+    def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution:
         """Give independent Bernoullis, event (D,); x plays no part."""
-        logits = torch.where(self.has_holes, self.head(u), CERTAIN)
-        # A hole in a column that had none in training is ignorable: masked, not improbable.
-        coin = dist.Bernoulli(logits=logits, validate_args=False).mask(self.has_holes)
-        return coin.to_event(1)
+        return coins(self.head(u), self.has_holes)

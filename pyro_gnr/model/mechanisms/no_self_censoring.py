@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pyro.distributions as dist
 import torch
+from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
 from pyro_gnr.data.table import Column
 from pyro_gnr.model.features import Features
-from pyro_gnr.model.mechanisms.base import CERTAIN, Mechanism
+from pyro_gnr.model.mechanisms.base import Mechanism, coins
 
 __all__ = ["NoSelfCensoring"]
 
@@ -52,10 +52,8 @@ class NoSelfCensoring(Mechanism):
         self.register_buffer("others", others, persistent=False)
         self.register_buffer("has_holes", rates < 1.0)
 
-    def forward(self, u: Tensor, x: Tensor | None) -> dist.TorchDistribution:
+    def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution:
         """Give independent Bernoullis, event (D,), for a complete x."""
         assert x is not None
         features, _ = self.features(x, torch.ones_like(x, dtype=torch.bool))
-        logits = self.head(u) + features @ (self.weight * self.others).T
-        logits = torch.where(self.has_holes, logits, CERTAIN)
-        return dist.Bernoulli(logits=logits, validate_args=False).mask(self.has_holes).to_event(1)
+        return coins(self.head(u) + features @ (self.weight * self.others).T, self.has_holes)

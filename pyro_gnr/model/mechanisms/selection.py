@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pyro.distributions as dist
 import torch
+from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
 from pyro_gnr.data.table import Column
 from pyro_gnr.model.conditionals import tanh_network
 from pyro_gnr.model.features import Features
-from pyro_gnr.model.mechanisms.base import CERTAIN, Mechanism
+from pyro_gnr.model.mechanisms.base import Mechanism, coins
 
 __all__ = ["Selection"]
 
@@ -70,9 +70,8 @@ class Selection(Mechanism):
             last.bias.copy_(torch.logit(rates.clamp(1e-3, 1 - 1e-3)))
         self.register_buffer("has_holes", rates < 1.0)
 
-    def forward(self, u: Tensor, x: Tensor | None) -> dist.TorchDistribution:
+    def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution:
         """Give independent Bernoullis, event (D,), for a complete x; u plays no part."""
         assert x is not None
         features, _ = self.features(x, torch.ones_like(x, dtype=torch.bool))
-        logits = torch.where(self.has_holes, self.network(features), CERTAIN)
-        return dist.Bernoulli(logits=logits, validate_args=False).mask(self.has_holes).to_event(1)
+        return coins(self.network(features), self.has_holes)

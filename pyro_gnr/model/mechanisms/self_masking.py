@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import pyro.distributions as dist
 import torch
+from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from pyro_gnr.data.table import Column, Kind
 from pyro_gnr.model.features import NaturalScale
 from pyro_gnr.model.likelihoods.block import Block, Columnwise
-from pyro_gnr.model.mechanisms.base import CERTAIN, Collapsible
+from pyro_gnr.model.mechanisms.base import Collapsible, coins
 from pyro_gnr.model.tilting import LINKS, OwnTerm, log_chance, log_odds, tilted
 
 __all__ = ["SelfMasking"]
@@ -202,29 +202,25 @@ class SelfMasking(Collapsible):
         effects = torch.where(counts, self.effects, 0.0)
         return OwnTerm(c, offset, effects, natural=natural)
 
-    def forward(self, u: Tensor, x: Tensor | None) -> dist.TorchDistribution:
+    def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution:
         """Give independent Bernoullis, event (D,), for a complete x."""
         assert x is not None
-        return self._coins(log_odds(-self._term(u)(x), self.link))
+        return coins(log_odds(-self._term(u)(x), self.link), self.has_holes)
 
     def collapsed(
         self, u: Tensor, x: Tensor, *, visible: Tensor, columns: Columnwise
-    ) -> dist.TorchDistribution:
+    ) -> TorchDistribution:
         """Give independent Bernoullis, event (D,), each missing x_j integrated out."""
         term = self._term(u)
         known = log_odds(-term(torch.where(visible, x, 0.0)), self.link)
         unknown = columns.side_by_side(
             [self._log_odds(block, term.of(block.columns)) for block in columns.blocks]
         )
-        return self._coins(torch.where(visible, known, unknown))
+        return coins(torch.where(visible, known, unknown), self.has_holes)
 
     def _log_odds(self, block: Block, term: OwnTerm) -> Tensor:
         chances = (log_chance(block.distribution, t, self.link) for t in (-term, term))
         return next(chances) - next(chances)
-
-    def _coins(self, logits: Tensor) -> dist.TorchDistribution:
-        logits = torch.where(self.has_holes, logits, CERTAIN)
-        return dist.Bernoulli(logits=logits, validate_args=False).mask(self.has_holes).to_event(1)
 
     def given_holes(self, u: Tensor, columns: Columnwise, *, observed: Tensor) -> Columnwise:
         """Give p(x_j | u, m_j): the values that the mechanism would hide (or show)."""
