@@ -62,6 +62,7 @@ METHODS: dict[str, Run] = {
     "impute the threshold": plain(lambda holed, X: np.nan_to_num(holed, nan=0.0)),
     "oracle constant": plain(oracle),
     "SelfMasking, high": gnr(SelfMasking(direction="high")),
+    "SelfMasking, high, steep": gnr(SelfMasking(direction="high", slope=10.0)),
     "SelfMasking, free": gnr(SelfMasking()),
     "Selection": gnr("selection"),
     "Conjunction": gnr("conjunction"),

@@ -129,7 +129,13 @@ def _start_masked(
         return linear
     floor = torch.where(encoder.features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
     fit = masked_factor_analysis(
-        features, seen, masked, sign=sign, start=linear, smallest_noise=floor
+        features,
+        seen,
+        masked,
+        sign=sign,
+        start=linear,
+        slope=mechanism.slope,
+        smallest_noise=floor,
     )
     mean, scale = encoder.features.mean, encoder.features.scale
     numbers = (fit.slope != 0).nonzero()[:, 0]

@@ -51,7 +51,9 @@ class SelfMasking(Collapsible):
         link: "probit" or "logit".
         threshold: "constant" b_j; or "latent" b_j(u), self-masking on top of `Conjunction`:
             more flexible, and identified by less.
-        slope: |c_j| at the start, > 0. Where the likelihood is flat, near 0, nothing is learnt.
+        slope: |c_j| at the start, > 0, at the last value seen. A gentle one grows where the data
+            ask for it; a steep one (10) suits thresholds that are known to be hard, and reads
+            any end of the observed values, such as a top code, as one.
 
     Raises:
         ValueError: an unknown direction, link or threshold, a slope that is not positive, a
@@ -82,7 +84,7 @@ class SelfMasking(Collapsible):
         direction: str | Mapping[str, str | None] | None = None,
         link: str = "probit",
         threshold: str = "constant",
-        slope: float = 3.0,
+        slope: float = 1.0,
     ) -> None:
         super().__init__()
         given = direction.values() if isinstance(direction, Mapping) else [direction]
