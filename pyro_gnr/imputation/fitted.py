@@ -140,6 +140,35 @@ class FittedModel:
             levels[rows] = mixture.level_probabilities(most).cpu().numpy()
         return Intervals(quantiles[:, *table.missing], levels[table.missing])
 
+    def level_probabilities(self, table: Table) -> NDArray[np.float64]:
+        """Give P(level) of each missing cell, (n_missing, most levels); NaN for numbers."""
+        n_rows, n_columns = table.values.shape
+        most = max((len(c.levels or ()) for c in self.schema.modelled), default=0)
+        levels = np.full((n_rows, n_columns, most), np.nan)
+        for rows, _, posterior in self._posteriors(table, _incomplete(table)):
+            mixture = self._mixture(posterior, table, rows)
+            levels[rows] = mixture.level_probabilities(most).cpu().numpy()
+        return levels[table.missing]
+
+    def observed_probabilities(self, table: Table, *, reconstruct: bool) -> NDArray[np.float64]:
+        """Give P(m_j = 1 | x_visible), or with `reconstruct` P(m_j = 1 | x_visible, m), (N, D).
+
+        Raises:
+            ValueError: the mechanism has no distribution of m.
+        """
+        found = np.empty(table.values.shape)
+        every = np.arange(len(found))
+        for rows, _, posterior in self._posteriors(table, every, holes=reconstruct):
+            if "m" not in posterior.conditionals:
+                name = type(self.model.m_given_ux).__name__
+                raise ValueError(
+                    f"the mechanism {name} has no distribution of the holes: fit another one, "
+                    "such as mechanism='conjunction'."
+                )
+            chances = posterior.conditionals["m"].mean
+            found[rows] = (posterior.weights.unsqueeze(-1) * chances).sum(0).cpu().numpy()
+        return found
+
     def row_bounds(self, table: Table) -> NDArray[np.float64]:
         """Give the importance-weighted bound on log p(x_o, m) of every row, (N,)."""
         found = np.empty(len(table.values))
@@ -167,13 +196,18 @@ class FittedModel:
         )
 
     def _posteriors(
-        self, table: Table, rows: NDArray[np.intp]
+        self, table: Table, rows: NDArray[np.intp], *, holes: bool = True
     ) -> Iterator[tuple[NDArray[np.intp], Tensor, Posterior]]:
-        """Infer some rows batch by batch: row numbers, keys, posterior."""
+        """Infer some rows batch by batch: row numbers, keys, posterior.
+
+        Without `holes`, from what is visible only: a missing cell is then a hidden one, and m has
+        no part in proposal (all rows come with the same m) or weights.
+        """
         # The model itself, whatever weight the holes had in training.
-        model = self.model.at_mask_weight(1.0)
+        model = self.model.at_mask_weight(1.0 if holes else 0.0)
         keys = torch.from_numpy(table.keys.view(np.int64)).to(self.device)
-        data = self.tensors(table)
+        x, observed, visible = self.tensors(table)
+        data = (x, observed if holes else torch.ones_like(observed), visible)
         width = max(self.model.u_given_z.out_dim, 3 * len(self.schema.modelled))
         size = max(1, BATCH_NUMBERS // (self.particles * width))
         batches = [rows[i : i + size] for i in range(0, len(rows), size)]

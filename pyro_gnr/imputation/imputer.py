@@ -12,6 +12,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
@@ -291,6 +292,36 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         table = self._encoded(X)
         return float(self._at_work().row_bounds(table).mean())
+
+    def observed_probability(self, X: Any, *, reconstruct: bool = False) -> NDArray[np.float64]:
+        """Give the model's chance that each cell is observed, from the row's values.
+
+        P(m_j = 1 | x_visible), z integrated out over importance weights in which m has no part;
+        what is missing in X is integrated out, too. With `reconstruct`, P(m_j = 1 | x_visible, m):
+        an answer to a question that contains it, and no evidence for a mechanism. Evidence there
+        is where complete rows exist whose holes were kept apart, such as in simulations.
+
+        Args:
+            X: as for `transform`; rows may be complete.
+            reconstruct: whether the holes of X are made use of.
+
+        Returns:
+            (N, D) chances in [0, 1], D modelled columns in order; 1 (but for rounding) in columns
+            without a hole in training.
+
+        Raises:
+            ValueError: the mechanism is `Ignorable`, which says nothing of holes; else as
+                `transform`.
+
+        Example:
+            >>> X = np.array([[1.0, 2.0], [2.0, np.nan], [3.0, 1.0], [4.0, np.nan]] * 15)
+            >>> imputer = GNRImputer(max_steps=10, latent_dim=1, random_state=0).fit(X)
+            >>> p = imputer.observed_probability(np.array([[1.5, 2.0]]))
+            >>> p.shape, bool(0.0 < p[0, 1] < p[0, 0])
+            ((1, 2), True)
+        """
+        table = self._encoded(X)
+        return self._at_work().observed_probabilities(table, reconstruct=reconstruct)
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> None:
         """Save the fitted imputer as a directory of safetensors and JSON; never a pickle.

@@ -162,6 +162,41 @@ class MultipleImputation:
             }
         )
 
+    def level_probabilities(self) -> pd.DataFrame:
+        """Give the probability of every level of every imputed cell that has levels.
+
+        Of the cell's predictive mixture over all weighted particles, found by inference on the
+        same row-keyed draws, not counted in the M imputations.
+
+        Returns:
+            One row a missing cell and level, cells by row: `.id`, `column`, `level` and
+            `probability`; a cell's probabilities add up to 1.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, 3.0] * 20, "b": ["x", "y", None] * 20})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=1)
+            >>> chances = imputation.level_probabilities()
+            >>> chances.shape, chances.columns.tolist()
+            ((40, 4), ['.id', 'column', 'level', 'probability'])
+        """
+        rows, cols = self.table.missing
+        columns = self.table.schema.modelled
+        counts = np.array([len(c.levels or ()) for c in columns], dtype=np.intp)[cols]
+        cells = np.repeat(np.arange(len(rows)), counts)
+        codes = np.arange(len(cells)) - np.repeat(counts.cumsum() - counts, counts)
+        found = self.fitted.level_probabilities(self.table)
+        names = np.array([c.name for c in columns], dtype=object)
+        levels = [(columns[j].levels or ())[k] for j, k in zip(cols[cells], codes, strict=True)]
+        return pd.DataFrame(
+            {
+                ".id": self.ids[rows[cells]],
+                "column": names[cols[cells]],
+                "level": pd.Series(levels, dtype=object),
+                "probability": found[cells, codes],
+            }
+        )
+
     @cached_property
     def diagnostics(self) -> pd.DataFrame:
         """How far to trust each row's imputations; index as of the caller's table.

@@ -1,0 +1,260 @@
+"""Write REPORT.md from results/*.csv: means and standard errors over seeds, failures among them.
+
+python benchmarks/report.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tables import RESULTS
+
+HERE = Path(__file__).parent
+REFERENCE = HERE / "reference" / "uci_self_masking_rmse.csv"
+PUBLISHED = "Ipsen et al. 2021 Table 1"
+UCI = ["banknote", "concrete", "wine_red", "wine_white", "yeast", "wdbc"]
+# The mechanism that is right, or closest, for each generator of holes.
+RIGHT = {
+    "shared_latent": "Conjunction",
+    "mcar": "Ignorable",
+    "mar": "Ignorable",
+    "self_masking": "SelfMasking, high",
+    "hard_self_masking": "SelfMasking, high",
+    "no_self_censoring": "NoSelfCensoring",
+    "general_mnar": "Selection",
+}
+TIED = 1.03  # an RMSE at most so many times the best one counts as tied with it
+LARGER_IS_BETTER = ("auc", "accuracy")
+
+
+def summarise(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Give mean, standard error and number of seeds of every run and metric, and its failures.
+
+    Args:
+        frame: rows of a results file: keys, seed, metric, value.
+        keys: columns that tell runs apart, without the seed.
+
+    Returns:
+        Indexed by keys and metric: mean, se (NaN of one seed), n and failed (seeds that did).
+    """
+    runs = frame.groupby([*keys, "metric"], sort=False)["value"]
+    found = pd.DataFrame({"mean": runs.mean(), "se": runs.sem(), "n": runs.size()})
+    failed = {i[:-1]: int(n) for i, n in found["n"].items() if i[-1] == "failed"}
+    return found.assign(failed=[failed.get(i[:-1], 0) for i in found.index])
+
+
+def cell(found: pd.DataFrame, key: Sequence[object], metric: str, *, digits: int = 3) -> str:
+    """Write one number of what `summarise` gives: mean, standard error, failures."""
+    index = (*key, metric)
+    if index not in found.index:
+        return "failed" if (*key, "failed") in found.index else ""
+    row = found.loc[index]
+    text = f"{row['mean']:.{digits}f}"
+    if row["n"] > 1:
+        text += f" ± {row['se']:.{digits}f}"
+    if row["failed"]:
+        text += f" ({row['failed']:.0f} of {row['n'] + row['failed']:.0f} failed)"
+    return text
+
+
+def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Write a table."""
+    header = list(header)
+    lines = [header, ["---"] * len(header), *map(list, rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def grid(found: pd.DataFrame, metric: str, *, rows: Sequence[str], digits: int = 3) -> str:
+    """Write a metric as a table, the best of each line in bold.
+
+    Args:
+        found: what `summarise` gives.
+        metric: which one.
+        rows: keys that name the lines, all but the last; the last one names the columns.
+        digits: after the point.
+    """
+    keys = list(dict.fromkeys(i[:-1] for i in found.index))
+    names = list(dict.fromkeys(key[-1] for key in keys if (*key, metric) in found.index))
+    sign = -1.0 if metric.split()[-1] in LARGER_IS_BETTER else 1.0
+    lines = []
+    for line in dict.fromkeys(key[:-1] for key in keys):
+        means = {n: found["mean"].get((*line, n, metric), np.nan) for n in names}
+        rivals = pd.Series({n: sign * v for n, v in means.items() if n != "truth"})
+        best = None if rivals.isna().all() else rivals.idxmin()
+        cells = [cell(found, (*line, n), metric, digits=digits) for n in names]
+        bold = [f"**{c}**" if n == best else c for n, c in zip(names, cells, strict=True)]
+        lines.append([*map(str, line), *bold])
+    return markdown([*rows, *names], lines)
+
+
+def read(name: str) -> pd.DataFrame | None:
+    """Read results/NAME.csv; None if there is none."""
+    path = RESULTS / f"{name}.csv"
+    return pd.read_csv(path) if path.exists() else None
+
+
+def uci_ladder(ours: pd.DataFrame | None, reference: pd.DataFrame) -> str:
+    """Write our rows of the UCI protocol beside the published and the computed ones.
+
+    Args:
+        ours: columns table, method, seed, rmse; an RMSE that is none counts as a failure.
+        reference: columns source, method, dataset, rmse, standard_error.
+    """
+    best = best_published(reference)
+    blocks = [_reference_rows(part, source) for source, part in reference.groupby("source")]
+    rows = [row for block in blocks for row in block]
+    rows.append(["best of the 12 published", *(f"{best[t]:.2f}" for t in UCI)])
+    if ours is None or ours.empty:
+        note = "results/uci_ladder.csv does not exist yet: no row of ours.\n"
+        return markdown(["method", *UCI], rows) + "\n" + note
+    lost = ours["rmse"].isna()
+    long = ours.assign(metric=np.where(lost, "failed", "rmse"), value=ours["rmse"].fillna(1.0))
+    found = summarise(long, ["method", "table"])
+    for method in dict.fromkeys(ours["method"]):
+        rows.append([f"ours: {method}", *(_ladder_cell(found, method, t, best) for t in UCI)])
+    seeds = ours.groupby(["method", "table"])["seed"].nunique()
+    note = f"Seeds a cell: {seeds.min()} to {seeds.max()}. Bold: our mean is below the best of "
+    return markdown(["method", *UCI], rows) + f"\n{note}the 12 published rows of that table.\n"
+
+
+def best_published(reference: pd.DataFrame) -> dict[str, float]:
+    """Give the smallest published RMSE of each table."""
+    published = reference[reference["source"] == PUBLISHED]
+    return {str(k): float(v) for k, v in published.groupby("dataset")["rmse"].min().items()}
+
+
+def _reference_rows(part: pd.DataFrame, source: str) -> list[list[str]]:
+    label = "published" if source == PUBLISHED else "computed"
+    rows = []
+    for method, own in part.groupby("method", sort=False):
+        cells = own.set_index("dataset")["rmse"].reindex(UCI)
+        rows.append([f"{label}: {method}", *("" if np.isnan(v) else f"{v:.2f}" for v in cells)])
+    return rows
+
+
+def _ladder_cell(found: pd.DataFrame, method: str, table: str, best: dict[str, float]) -> str:
+    text = cell(found, (method, table), "rmse")
+    below = found["mean"].get((method, table, "rmse"), np.inf) < best[table]
+    return f"**{text}**" if below else text
+
+
+def generators(frame: pd.DataFrame) -> str:
+    """Write the tables of the generators, and whether the right mechanism is best or tied."""
+    keys = ["mechanism", "idiosyncratic", "method"]
+    found = summarise(frame, keys)
+    parts = [
+        f"### {metric}\n\n" + grid(found, metric, rows=keys[:2])
+        for metric in ("rmse", "bias", "auc")
+    ]
+    header = ["mechanism", "idiosyncratic", "right", "its rmse", "best", "best rmse", "right is"]
+    header += ["default / best", "default / Ignorable"]
+    verdict = markdown(header, verdicts(found))
+    note = f"Tied: at most {TIED - 1:.0%} above the best. The default is Conjunction.\n"
+    return "\n".join(["### Is the right mechanism best?\n", verdict, note, *parts])
+
+
+def verdicts(found: pd.DataFrame) -> list[list[str]]:
+    """Compare the right mechanism and the default with the best method of each generator."""
+    one = found.xs("rmse", level="metric")["mean"]
+    lines = []
+    for (mechanism, share), part in one.groupby(level=[0, 1], sort=False):
+        rmse = part.droplevel([0, 1])
+        right, best = RIGHT[mechanism], str(rmse.idxmin())
+        own = rmse.get(right, np.nan)
+        says = "best" if right == best else "tied" if own <= TIED * rmse.min() else "worse"
+        ratios = [rmse.get("Conjunction", np.nan) / v for v in (rmse.min(), rmse.get("Ignorable"))]
+        numbers = [f"{own:.3f}", best, f"{rmse.min():.3f}", says, *(f"{r:.2f}" for r in ratios)]
+        lines.append([mechanism, str(share), right, *numbers])
+    return lines
+
+
+def mixed_types(frame: pd.DataFrame) -> str:
+    """Write a table a metric."""
+    found = summarise(frame, ["data", "method"])
+    metrics = [m for m in dict.fromkeys(frame["metric"]) if m not in ("seconds", "failed")]
+    parts = [f"### {m}\n\n" + grid(found, m, rows=["data"]) for m in metrics]
+    return "\n".join(parts)
+
+
+def paper_studies(frame: pd.DataFrame) -> str:
+    """Write a table a study and metric; settings are lines."""
+    parts = []
+    for study, part in frame.groupby("study", sort=False):
+        found = summarise(part, ["data", "setting", "method"])
+        metrics = [m for m in dict.fromkeys(part["metric"]) if m not in ("seconds", "failed")]
+        timed = ["seconds"] if "particles" in study else []
+        parts.append(f"### {study}\n")
+        lines = [
+            [data, f"{setting:g}", method]
+            + [cell(found, (data, setting, method), m) for m in [*metrics, *timed]]
+            for data, setting, method in dict.fromkeys(i[:-1] for i in found.index)
+        ]
+        parts.append(markdown(["data", str(study), "method", *metrics, *timed], lines))
+    parts.append(
+        "Mask reconstruction is no evidence for a mechanism: the encoder is given the mask that "
+        "is asked for. The majority's accuracy is that of answering each column's more frequent "
+        "state.\n"
+    )
+    return "\n".join(parts)
+
+
+def recommender(frame: pd.DataFrame) -> str:
+    """Write one table a data set."""
+    parts = []
+    for data, part in frame.groupby("data", sort=False):
+        found = summarise(part, ["method"])
+        counts = part.groupby("metric")["value"].first()
+        shown = ", ".join(
+            f"{counts[m]:.0f} {m}"
+            for m in ("rows", "columns", "observed cells", "test cells")
+            if m in counts
+        )
+        methods = list(dict.fromkeys(part["method"]))
+        lines = [
+            [method] + [cell(found, [method], m) for m in ("mse", "rmse", "seconds")]
+            for method in methods
+        ]
+        parts += [
+            f"### {data}\n\n{shown}.\n",
+            markdown(["method", "mse", "rmse", "seconds"], lines),
+        ]
+    return "\n".join(parts)
+
+
+SECTIONS: list[tuple[str, str, Callable[[pd.DataFrame], str]]] = [
+    ("Where each mechanism is right", "generators", generators),
+    ("Mixed types", "mixed_types", mixed_types),
+    ("Studies of the papers", "paper_studies", paper_studies),
+    ("Pictures and ratings", "recommender", recommender),
+]
+
+
+def report() -> str:
+    """Give the whole report."""
+    parts = [
+        "# Benchmarks\n\nWritten by `report.py` from `results/*.csv`: mean ± standard error over "
+        "seeds (no ± means one seed). What each number is stands at the head of its script.\n",
+        "## The ladder on the UCI protocol of not-MIWAE (bench_uci_ladder.py)\n",
+        uci_ladder(read("uci_ladder"), pd.read_csv(REFERENCE)),
+    ]
+    for title, name, write in SECTIONS:
+        frame = read(name)
+        parts.append(f"## {title} (bench_{name}.py)\n")
+        if frame is None:
+            parts.append(f"results/{name}.csv does not exist yet.\n")
+            continue
+        seeds = ", ".join(map(str, sorted(frame["seed"].unique())))
+        parts += [f"Seeds: {seeds}.\n", write(frame)]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write REPORT.md."""
+    (HERE / "REPORT.md").write_text(report(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""The arithmetic of the benchmarks: resumed runs, and the report."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+SCRIPTS = ("tables", "runs", "report", "bench_mixed_types", "bench_generators")
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import a script as it is when run: its folder comes first."""
+    monkeypatch.syspath_prepend(FOLDER)
+    yield lambda name: __import__(name)
+    for name in SCRIPTS:
+        sys.modules.pop(name, None)
+
+
+def long(*rows, columns=("method", "seed", "metric", "value")):
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def test_a_run_that_is_there_is_not_run_again(script, tmp_path):
+    calls = []
+
+    def work():
+        calls.append(1)
+        return {"rmse": 0.5, "bias": 0.1}
+
+    def results():
+        return script("runs").Results("x", ("method", "setting"), folder=tmp_path)
+
+    first = results()
+    assert first.run({"method": "a, b", "setting": 0.5}, work)
+    assert not first.run({"method": "a, b", "setting": 0.5}, work)
+    again = results()  # as after an interruption
+    assert not again.run({"method": "a, b", "setting": 0.5}, work)
+    assert again.run({"method": "a, b", "setting": 1.0}, work)
+    assert len(calls) == 2
+    rows = pd.read_csv(tmp_path / "x.csv")
+    assert rows["metric"].tolist() == ["rmse", "bias", "seconds"] * 2
+
+
+def test_a_failure_is_a_result_and_a_mistake_is_not(script, tmp_path):
+    results = script("runs").Results("x", ("method",), folder=tmp_path)
+
+    def diverges():
+        raise FloatingPointError("loss is nan\nmore")
+
+    def mistaken():
+        raise KeyError("typing error")
+
+    assert results.run({"method": "a"}, diverges)
+    with pytest.raises(KeyError):
+        results.run({"method": "b"}, mistaken)
+    rows = pd.read_csv(tmp_path / "x.csv")
+    assert rows.iloc[0].tolist() == ["a", "failed", 1.0, "loss is nan"]
+    assert set(rows["method"]) == {"a"}
+
+
+def test_means_standard_errors_and_failures(script):
+    report = script("report")
+    frame = long(
+        *[("a", s, "rmse", v) for s, v in enumerate([1.0, 2.0, 4.0])],
+        ("a", 3, "failed", 1.0),
+        ("b", 0, "rmse", 3.0),
+        ("c", 0, "failed", 1.0),
+    )
+    found = report.summarise(frame, ["method"])
+    row = found.loc[("a", "rmse")]
+    assert row["mean"] == pytest.approx(7 / 3)
+    assert row["se"] == pytest.approx(np.std([1, 2, 4], ddof=1) / np.sqrt(3))
+    assert (row["n"], row["failed"]) == (3, 1)
+    assert report.cell(found, ["a"], "rmse") == "2.333 ± 0.882 (1 of 4 failed)"
+    assert report.cell(found, ["b"], "rmse") == "3.000"
+    assert report.cell(found, ["c"], "rmse") == "failed"
+    assert report.cell(found, ["d"], "rmse") == ""
+
+
+@pytest.mark.parametrize(("metric", "best"), [("rmse", "a"), ("auc", "b"), ("x accuracy", "b")])
+def test_the_best_is_bold_and_truth_is_no_rival(script, metric, best):
+    report = script("report")
+    columns = ("data", "method", "seed", "metric", "value")
+    values = {"a": 0.2, "b": 0.7, "truth": 0.9 if metric != "rmse" else 0.1}
+    frame = long(*[("t", m, 0, metric, v) for m, v in values.items()], columns=columns)
+    table = report.grid(report.summarise(frame, ["data", "method"]), metric, rows=["data"])
+    assert table.count("**") == 2 and f"**{values[best]:.3f}**" in table
+
+
+def test_ladder_is_marked_where_it_beats_the_best_published_row(script):
+    report = script("report")
+    reference = pd.read_csv(report.REFERENCE)
+    best = report.best_published(reference)
+    assert best == pytest.approx(
+        {"banknote": 0.57, "concrete": 1.12, "wine_red": 1.07, "wine_white": 0.99}
+        | {"yeast": 0.77, "wdbc": 0.72}
+    )
+    columns = ("table", "method", "seed", "rmse")
+    ours = long(
+        *[("banknote", "ours", s, v) for s, v in enumerate([0.5, 0.6])],
+        *[("concrete", "ours", s, v) for s, v in enumerate([1.12, 1.14])],
+        ("yeast", "ours", 0, np.nan),
+        columns=columns,
+    )
+    text = report.uci_ladder(ours, reference)
+    (line,) = [row for row in text.splitlines() if row.startswith("| ours: ours")]
+    cells = line.strip("| ").split(" | ")
+    assert cells[1:3] == ["**0.550 ± 0.050**", "1.130 ± 0.010"] and cells[5] == "failed"
+    assert "does not exist yet" in report.uci_ladder(None, reference)
+    assert "published: MIWAE | 1.19 |" in text and "computed: oracle constant | 0.51" in text
+
+
+@pytest.mark.parametrize(
+    ("own", "says"), [(0.4, "best"), (0.509, "tied"), (0.52, "worse")], ids=str
+)
+def test_verdict_on_the_right_mechanism(script, own, says):
+    report = script("report")
+    columns = ("mechanism", "idiosyncratic", "method", "seed", "metric", "value")
+    rows = {"Conjunction": own, "Ignorable": 0.5, "mean": 1.0}
+    frame = long(
+        *[("shared_latent", 0.1, m, 0, "rmse", v) for m, v in rows.items()], columns=columns
+    )
+    keys = ["mechanism", "idiosyncratic", "method"]
+    (line,) = report.verdicts(report.summarise(frame, keys))
+    assert line[6] == says and line[8] == f"{own / 0.5:.2f}"
+
+
+def test_every_row_of_results_is_in_the_report(script):
+    report = script("report")
+    text = report.report()
+    for _, name, _ in report.SECTIONS:
+        frame = report.read(name)
+        if frame is None:
+            assert f"results/{name}.csv does not exist yet" in text
+            continue
+        for method in frame["method"].unique():
+            assert method in text
+
+
+def test_log_loss_and_accuracy_of_removed_levels(script):
+    mixed = script("bench_mixed_types")
+    truth = pd.DataFrame({"k": [0.0, 1.0, 2.0, 1.0], "x": [0.0, 2.0, 4.0, 6.0]})
+    removed = pd.DataFrame({"k": [True, True, False, False], "x": [False, True, False, True]})
+    case = mixed.Case(truth, truth.mask(removed), removed, {"k": np.array([0.0, 1.0, 2.0])}, [])
+    chances = {"k": np.array([[0.5, 0.25, 0.25], [0.9, 0.1, 0.0], [np.nan] * 3, [np.nan] * 3])}
+    assert mixed.log_loss(case, chances, ["k"]) == pytest.approx(-np.log([0.5, 0.1]).mean())
+    completed = pd.DataFrame({"k": [0.0, 0.0, 2.0, 1.0], "x": [0.0, 3.0, 4.0, 4.0]})
+    assert mixed.accuracy(case, completed, ["k"]) == 0.5
+    expected = np.sqrt((1 + 4) / 2) / truth["x"].std(ddof=0)
+    assert mixed.rmse(case, completed) == pytest.approx(expected)
