@@ -5,10 +5,10 @@ training and evaluation rows are the same; RMSE on the removed cells in standard
 complete table (Ipsen, Mattei & Frellsen 2021, Table 1). One configuration for all tables. Runs
 that are in the results already are left alone, so that an interrupted run goes on.
 
-The six tables were looked at twice. Defaults were chosen on protein and shuttle; the first run, five
-seeds of a self-masking start with slope 10, is the rows "steep". The default slope then became 1
-because of NHANES incomes, where a steep start read the survey's top code as a threshold, and the other
-rows were run; it made concrete worse and changed little else. "steep" stays a choice: `slope=10`.
+The six tables were looked at twice. Defaults were chosen on protein and shuttle; the first run,
+five seeds of a self-masking start with slope 10, is the rows "steep". The default then became
+1 because of NHANES incomes, where a steep start read the survey's top code as a threshold, and the
+other rows were run; it made concrete worse and changed little else. "steep" stays a choice.
 
     PYRO_GNR_DATA=folder python benchmarks/bench_uci_ladder.py [--seeds 5] [--tables ...]
 """
