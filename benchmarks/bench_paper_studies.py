@@ -4,11 +4,12 @@
 first half of the columns every value above the column's mean + offset sd is removed. RMSE of the
 removed cells in standard deviations of the complete column.
 
-- mask_weight: the exponent of p(m|.) in training, 0 to 10. Imputation uses weight 1 always, so
-  that weight 0 leaves the head of the holes where it started and is not `Ignorable`, which
-  stands beside it. With it the accuracy of the mask's reconstruction, 1[P(m_j=1|x_o,m) > 1/2] =
-  m_j over the columns with holes, and the majority's. It is *reconstruction*: the encoder is
-  given the mask that it is asked for; no evidence for any mechanism.
+- mask_weight: the exponent of p(m|.) in training, 0 to 10. Imputation uses weight 1 always; with
+  weight 0 the head of the holes stays at the columns' rates and tells nothing: `Ignorable`, which
+  stands beside it (its bound is on log p(x_o), that of the others on log p(x_o, m)). With it the
+  accuracy of the mask's reconstruction, 1[P(m_j=1|x_o,m) > 1/2] = m_j over the columns with
+  holes, and the majority's. It is *reconstruction*: the encoder is given the mask that it is asked
+  for; no evidence for any mechanism.
 - offset: the missing rate through the cut-off, 0 to 1 sd above the mean.
 - particles: K of the training bound, and seconds of the fit. `bound` is L_1000 on all rows.
 - imputation_particles: L of the imputation, and seconds of the imputation, of one fit (K = 20).
