@@ -10,7 +10,6 @@ from pyro import poutine
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
-from pyro_gnr.data.censoring import CODE_BASE
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
 from pyro_gnr.model.likelihoods.block import BlockLikelihood, Columnwise
 from pyro_gnr.model.mechanisms.base import Collapsible, Mechanism
@@ -121,7 +120,9 @@ class GNR(nn.Module):
             return mechanism(u, x)
         if mechanism.missing_x == "unused":
             return mechanism(u, None)
-        known, columns = _known(x, seen), columns.restricted(torch.where(seen, x, 0.0))
+        # An interval shows its cell, but not its value.
+        known = seen & columns.exact(x)
+        columns = columns.restricted(torch.where(seen, x, 0.0))
         if isinstance(mechanism, Collapsible):
             return mechanism.collapsed(u, x, visible=known, columns=columns)
         return mechanism(u, complete(columns, x, known))
@@ -143,7 +144,7 @@ class GNR(nn.Module):
             visible: (N, D) bool.
         """
         columns = self.x_given_u(u).restricted(torch.where(visible, x, 0.0))
-        if isinstance(self.m_given_ux, Collapsible):
+        if isinstance(self.m_given_ux, Collapsible) and self.mask_weight > 0:
             return self.m_given_ux.given_holes(u, columns, observed=observed)
         return columns
 
@@ -161,11 +162,6 @@ class GNR(nn.Module):
         )
         with weighted:
             return pyro.sample("m", holes, obs=m)
-
-
-def _known(x: Tensor, seen: Tensor) -> Tensor:
-    """Cells whose number is seen: an interval shows its cell, but not its value."""
-    return seen & (x < CODE_BASE)
 
 
 def sample_or_deterministic(name: str, conditional: Tensor | TorchDistribution) -> Tensor:

@@ -46,7 +46,7 @@ class ExtendedSkewNormal(TorchDistribution):
 
     arg_constraints = {}
     support = constraints.real
-    has_rsample = True
+    has_rsample = False
 
     def __init__(self, loc: Tensor, scale: Tensor, slope: Tensor, offset: Tensor) -> None:
         self.loc, self.scale, self.slope, self.offset = torch.broadcast_tensors(
@@ -88,8 +88,9 @@ class ExtendedSkewNormal(TorchDistribution):
         normal = Normal(self.loc, self.scale, validate_args=False).log_prob(value)
         return normal + event - torch.special.log_ndtr(self.t)
 
-    def rsample(self, sample_shape: Shape = ()) -> Tensor:
-        """Draw (*sample_shape, ...); its gradient goes through location and scale only."""
+    @torch.no_grad()
+    def sample(self, sample_shape: Shape = ()) -> Tensor:
+        """Draw (*sample_shape, ...)."""
         shape = self._extended_shape(torch.Size(sample_shape))
         uniforms = torch.rand((2, *shape), dtype=torch.float64, device=self.loc.device)
         return self.from_uniforms(uniforms[0].clamp(min=2.0**-53), uniforms[1])

@@ -59,6 +59,7 @@ def start(
     rows = torch.randperm(len(x), generator=generator)[:START_ROWS].to(x.device)
     encoder, mechanism = guide.encoder, model.m_given_ux
     scale = encoder.features.fit(x, visible)
+    mechanism.calibrate(encoder.features)
     # A mechanism that does not count leaves all directions to the values.
     counts = observed is not None and model.mask_weight > 0
     joint = counts and mechanism.starts_linear
@@ -121,8 +122,6 @@ def _start_masked(
     assert isinstance(mechanism, SelfMasking)
     features, seen = encoder.features(x, visible)
     column = encoder.features.column
-    first = torch.searchsorted(column, torch.arange(x.shape[1], device=x.device))
-    mechanism.calibrate(encoder.features.mean[first], encoder.features.scale[first])
     sign = torch.where(encoder.features.discrete, 0.0, mechanism.signs()[column])
     masked = (~observed[:, column]).to(x.dtype) * (sign != 0)
     if not masked.any():

@@ -36,8 +36,8 @@ LINKS: dict[str, Callable[[Tensor], Tensor]] = {
 # for every particle and step; imputations are drawn from a finer grid.
 REACH = 7.5
 COARSE, FINE = 0.5, 0.1
-# Counts beyond this are not summed over.
-MOST_COUNTS = 1000
+# Counts are summed over one by one up to this many, else over this many evenly spaced ones.
+MOST_COUNTS = 256
 
 
 class OwnTerm(NamedTuple):
@@ -150,8 +150,7 @@ def _nodes(distribution: Distribution, step: float) -> tuple[Tensor, Tensor]:
         shape = (len(levels), *(1 for _ in distribution.batch_shape))
         return levels.reshape(shape).to(log_mass), log_mass
     if not _continuous(distribution):
-        nodes = _counts(distribution)
-        return nodes, distribution.log_prob(nodes)
+        return _counts(distribution)
     v = _grid(step)
     view = (-1, *(1 for _ in distribution.batch_shape))
     at = torch.special.ndtr(v).reshape(view)
@@ -167,15 +166,19 @@ def _grid(step: float) -> Tensor:
     return torch.arange(-n, n + 1, dtype=torch.float64) * step
 
 
-def _counts(distribution: Distribution) -> Tensor:
-    """0, 1, ... up to where all columns of the block have next to no mass left."""
+def _counts(distribution: Distribution) -> tuple[Tensor, Tensor]:
+    """Counts (S, ..., C) between the extreme quantiles, and the log-mass each stands for."""
     with torch.no_grad():
-        last = transport(
-            distribution, torch.full(distribution.batch_shape, 1 - 1e-9, dtype=torch.float64)
+        low, high = (
+            transport(distribution, torch.full(distribution.batch_shape, p, dtype=torch.float64))
+            for p in (1e-9, 1 - 1e-9)
         )
-        most = min(int(last.max()), MOST_COUNTS)
-    view = (-1, *(1 for _ in distribution.batch_shape))
-    return torch.arange(most + 1, dtype=last.dtype, device=last.device).reshape(view)
+        width = ((high - low + 1) / MOST_COUNTS).ceil().clamp(min=1.0)
+        most = min(MOST_COUNTS, int((high - low).max()) + 1)
+        view = (-1, *(1 for _ in distribution.batch_shape))
+        place = torch.arange(most, dtype=low.dtype, device=low.device).reshape(view)
+        nodes = low + width * place + ((width - 1) / 2).floor()
+    return nodes, distribution.log_prob(nodes) + width.log()
 
 
 class Tilted(TorchDistribution):
@@ -241,7 +244,7 @@ class Atoms(TorchDistribution):
     """Counts with given log-masses.
 
     Args:
-        nodes: (S, 1, ...) ascending counts.
+        nodes: (S, ..., C) ascending counts.
         log_mass: (S, ..., C); they sum to one.
     """
 
@@ -268,8 +271,9 @@ class Atoms(TorchDistribution):
         lead = probability.shape[: probability.dim() - len(self.batch_shape)]
         below = self.mass.double().movedim(0, -1).cumsum(-1)
         below = (below / below[..., -1:]).expand(*lead, *below.shape).contiguous()
-        i = torch.searchsorted(below, probability.unsqueeze(-1).contiguous()).squeeze(-1)
-        return self.nodes.flatten()[i.clamp(max=len(self.nodes) - 1)]
+        i = torch.searchsorted(below, probability.unsqueeze(-1).contiguous())
+        nodes = self.nodes.movedim(0, -1).expand(below.shape)
+        return nodes.gather(-1, i.clamp(max=len(self.nodes) - 1)).squeeze(-1)
 
     def cdf(self, value: Tensor) -> Tensor:
         """Give P(x <= value)."""

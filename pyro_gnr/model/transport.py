@@ -23,7 +23,7 @@ from pyro_gnr.model.conditionals import PrecisionNormal
 from pyro_gnr.model.densities import PrecisionMixture, WarpedNormal
 from pyro_gnr.model.truncation import TruncatedNormal
 
-__all__ = ["BOUND_GAP", "bracket", "cdf", "restrict", "smallest_count", "transport"]
+__all__ = ["BOUND_GAP", "bracket", "cdf", "restrict", "shows_value", "smallest_count", "transport"]
 
 # Draws of positive and bounded numbers that round to a bound are moved this far inside.
 BOUND_GAP = 1e-6
@@ -289,3 +289,14 @@ def restrict(distribution: td.Distribution, value: Tensor) -> td.Distribution:
         True
     """
     return distribution
+
+
+@singledispatch
+def shows_value(distribution: td.Distribution, value: Tensor) -> Tensor:
+    """Say which values (..., C) are such, rather than codes of what is known of a value.
+
+    Example:
+        >>> shows_value(td.Normal(0.0, 1.0), torch.tensor([1e9]))
+        tensor([True])
+    """
+    return torch.ones_like(value, dtype=torch.bool)

@@ -118,3 +118,13 @@ def test_hidden_cells_are_predicted_from_the_observed_side():
     assert in_units[~hole].max() < 0.5
     assert in_units[~hole].mean() == pytest.approx(complete[~hole, 0].mean(), abs=0.15)
     assert in_units[hole].min() > 0.3
+
+
+def test_without_weight_the_mechanism_says_nothing():
+    """It was never learnt: imputations are those of an ignorable model."""
+    holed, _, hole = masked_numbers()
+    options = {"max_steps": 30, "random_state": 0, "verbose": False, "hidden": 8}
+    weightless = GNRImputer(mechanism=SelfMasking(direction="high"), mask_weight=0.0, **options)
+    ignorable = GNRImputer(mechanism="ignorable", **options)
+    found = [imputer.fit(holed).transform(holed)[hole, 0] for imputer in (weightless, ignorable)]
+    assert abs(found[0].mean() - found[1].mean()) < 0.1

@@ -13,7 +13,7 @@ from torch.distributions import Distribution, constraints
 
 from pyro_gnr.model.conditionals import Shape
 from pyro_gnr.model.likelihoods.base import Likelihood
-from pyro_gnr.model.transport import restrict, transport
+from pyro_gnr.model.transport import restrict, shows_value, transport
 
 __all__ = ["Block", "BlockLikelihood", "Columnwise"]
 
@@ -99,6 +99,12 @@ class Columnwise(TorchDistribution):
             Block(restrict(b.distribution, value[..., b.columns]), b.columns) for b in self.blocks
         ]
         return Columnwise(blocks, self.order)
+
+    def exact(self, value: Tensor) -> Tensor:
+        """Say which values (..., D) are numbers or levels, and not codes of intervals."""
+        return self.side_by_side(
+            [shows_value(b.distribution, value[..., b.columns]) for b in self.blocks]
+        )
 
     def _float(self, parts: Sequence[Tensor]) -> Tensor:
         return self.side_by_side([part.to(torch.get_default_dtype()) for part in parts])

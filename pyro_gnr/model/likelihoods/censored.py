@@ -15,7 +15,7 @@ from pyro_gnr.data.table import Column, Kind
 from pyro_gnr.model.conditionals import Shape
 from pyro_gnr.model.features import interval_limits
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
-from pyro_gnr.model.transport import cdf, restrict, transport
+from pyro_gnr.model.transport import cdf, restrict, shows_value, transport
 from pyro_gnr.model.truncation import NO_LIMIT, TruncatedNormal, log_mass
 
 __all__ = ["Censored", "CensoredNormal"]
@@ -106,6 +106,11 @@ def _(distribution: CensoredNormal, uniforms: Tensor) -> Tensor:
 @cdf.register
 def _(distribution: CensoredNormal, value: Tensor) -> Tensor:
     return distribution.normal.cdf(value)
+
+
+@shows_value.register
+def _(distribution: CensoredNormal, value: Tensor) -> Tensor:
+    return value < CODE_BASE
 
 
 @restrict.register

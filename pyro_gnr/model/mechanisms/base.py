@@ -12,6 +12,7 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
 from pyro_gnr.data.table import Column
+from pyro_gnr.model.features import Features
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.linear import LinearModel
 
@@ -60,6 +61,9 @@ class Mechanism(nn.Module):
             rates: (D,) observed share of each column in training, in (0, 1]; a column with rate
                 1 has no hole to learn from and carries no factor.
         """
+
+    def calibrate(self, features: Features) -> None:
+        """Learn the units of the values, from features fitted to the visible cells."""
 
     # Whether `start` makes use of a linear model of m; the guide then starts from it, too.
     starts_linear: ClassVar[bool] = False

@@ -52,6 +52,10 @@ class NoSelfCensoring(Mechanism):
         self.register_buffer("others", others, persistent=False)
         self.register_buffer("has_holes", rates < 1.0)
 
+    def calibrate(self, features: Features) -> None:
+        """Standardise the values as the guide does."""
+        self.features.load_state_dict(features.state_dict())
+
     def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution:
         """Give independent Bernoullis, event (D,), for a complete x."""
         assert x is not None

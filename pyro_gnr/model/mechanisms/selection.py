@@ -70,6 +70,10 @@ class Selection(Mechanism):
             last.bias.copy_(torch.logit(rates.clamp(1e-3, 1 - 1e-3)))
         self.register_buffer("has_holes", rates < 1.0)
 
+    def calibrate(self, features: Features) -> None:
+        """Standardise the values as the guide does."""
+        self.features.load_state_dict(features.state_dict())
+
     def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution:
         """Give independent Bernoullis, event (D,), for a complete x; u plays no part."""
         assert x is not None

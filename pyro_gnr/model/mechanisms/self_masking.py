@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from pyro_gnr.data.table import Column, Kind
-from pyro_gnr.model.features import NaturalScale
+from pyro_gnr.model.features import Features, NaturalScale
 from pyro_gnr.model.likelihoods.block import Block, Columnwise
 from pyro_gnr.model.mechanisms.base import Collapsible, coins
 from pyro_gnr.model.tilting import LINKS, OwnTerm, log_chance, log_odds, tilted
@@ -27,12 +27,13 @@ FASTER = 10.0
 class SelfMasking(Collapsible):
     r"""P(m_j = 0 | x_j, u) = F(c_j (x_j - b_j)), F the normal or the logistic CDF.
 
-    (Where the direction is learnt, F(c_j x_j - a_j), so that c_j may be 0.)
+    (Where the direction is learnt, and for levels, F(c_j x_j - a_j), so that c_j may be 0.)
 
     x_j is in observed standard deviations from the observed mean (of logarithms for positive
-    columns, log-odds for bounded ones, log(1 + x) for counts). What is missing is never
-    sampled: with a probit and a `Gaussian` column it integrates in closed form (given u, m_j is
-    a probit and a missing x_j an extended skew normal), levels are summed over, and all else is
+    columns, log-odds for bounded ones, log(1 + x) for counts); for ordered levels it is the number
+    of the level, from 0: say "high" of levels only if you know their order. What is missing is
+    never sampled: with a probit and a `Gaussian` column it integrates in closed form (given u, m_j
+    is a probit and a missing x_j an extended skew normal), levels are summed over, all else is
     integrated along one dimension.
 
     *Identified* only by what is assumed: the shape of p(x_j | u), the link, and, most of all, the
@@ -73,6 +74,7 @@ class SelfMasking(Collapsible):
 
     sign: Tensor
     free: Tensor
+    plain: Tensor
     has_holes: Tensor
     unordered: Tensor
     centre: Tensor
@@ -113,6 +115,10 @@ class SelfMasking(Collapsible):
         self.register_buffer("has_holes", rates < 1.0)
         self.register_buffer("unordered", unordered & ~off)
         self.register_buffer("free", torch.tensor([d is None for d in directions]) & ~unordered)
+        # Where a slope may pass through 0, or a threshold has no place among the values, eta is
+        # c x - a and not c (x - b).
+        levels = torch.tensor([c.levels is not None for c in columns])
+        self.register_buffer("plain", (self.free | levels) & ~self.unordered & ~off)
         sign = [{"high": 1.0, "low": -1.0}.get(d or "", 0.0) for d in directions]
         self.register_buffer("sign", torch.tensor(sign))
         counts = [len(c.levels or ()) for c in columns]
@@ -128,8 +134,10 @@ class SelfMasking(Collapsible):
         with torch.no_grad():  # where a column has no slope, the base is all there is
             missing = (1 - rates).clamp(1e-3, 1 - 1e-3)
             start = torch.special.ndtri(missing) if self.link == "probit" else torch.logit(missing)
-            unit = torch.where(self.free, FASTER, 1.0)
-            self.base.copy_(torch.where(self.sign == 0, -start / unit, 0.0))
+            middle = torch.tensor([(max(n, 1) - 1) / 2 for n in counts])
+            at_mean = self.sign * self.slope * middle - start  # the rate, in the middle level
+            flat = torch.where(self.sign == 0, -start, 0.0)
+            self.base.copy_(torch.where(self.plain, at_mean / FASTER, flat))
 
     @property
     def _latent(self) -> bool:
@@ -173,8 +181,11 @@ class SelfMasking(Collapsible):
         return NaturalScale(self.kinds, self.centre, self.spread)
 
     @torch.no_grad()
-    def calibrate(self, mean: Tensor, scale: Tensor) -> None:
-        """Learn the scale of columns that do not come standardised, from (D,) natural values."""
+    def calibrate(self, features: Features) -> None:
+        """Learn the scale of columns that do not come standardised."""
+        place = torch.arange(len(self.kinds), device=features.column.device)
+        first = torch.searchsorted(features.column, place)
+        mean, scale = features.mean[first], features.scale[first]
         curved = self.scale.curved
         mine = torch.tensor([k in curved for k in self.kinds], device=mean.device)
         self.centre.copy_(torch.where(mine, mean, self.centre))
@@ -186,16 +197,15 @@ class SelfMasking(Collapsible):
         excess = slope.abs().clamp(min=1e-3)
         self.raw_slope[columns] = (excess + torch.log(-torch.expm1(-excess))) / FASTER
         self.free_slope[columns] = slope / FASTER
-        free = self.free[columns]
-        self.base[columns] = torch.where(free, slope * threshold / FASTER, threshold)
+        plain = self.plain[columns]
+        self.base[columns] = torch.where(plain, slope * threshold / FASTER, threshold)
 
     def _term(self, u: Tensor) -> OwnTerm:
         """Give c (x - b); effects of levels have no slope, and no threshold is scaled for them."""
         c = torch.where(self.has_holes, self.slopes(), 0.0)
         b, shift = self.base, 0.0 if self.head is None else self.head(u)
-        # A slope that is learnt may pass through 0, where a threshold would have no meaning.
         unit = torch.where(self.sign != 0, c, 1.0)
-        offset = torch.where(self.free, FASTER * b + shift, unit * (b + shift))
+        offset = torch.where(self.plain, FASTER * b + shift, unit * (b + shift))
         offset = torch.where(self.has_holes, offset, 0.0).expand(*u.shape[:-1], -1)
         natural = self.scale if self.scale.curved else None
         if self.effects is None:

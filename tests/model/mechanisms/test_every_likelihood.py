@@ -3,13 +3,18 @@
 import math
 
 import numpy as np
+import pyro.distributions as dist
 import pytest
 import torch
+from scipy import stats
 
 from pyro_gnr.data.columns import Column, Kind
+from pyro_gnr.model.features import Features
 from pyro_gnr.model.likelihoods import BlockLikelihood, Truncated
-from pyro_gnr.model.mechanisms import SelfMasking
+from pyro_gnr.model.mechanisms import NoSelfCensoring, Selection, SelfMasking
 from pyro_gnr.model.registry import LIKELIHOODS
+from pyro_gnr.model.tilting import OwnTerm, log_chance, tilted
+from pyro_gnr.model.transport import transport
 
 KINDS = {
     Kind.CONTINUOUS: Column("a", Kind.CONTINUOUS, "float64", holes=5),
@@ -40,7 +45,7 @@ def built(name, kind, link):
     mechanism = SelfMasking(direction=None if kind is Kind.CATEGORICAL else "high", link=link)
     mechanism.build([KINDS[kind]], H, rates=torch.tensor([0.5]))
     with torch.no_grad():
-        mechanism.base.add_({Kind.COUNT: 0.7, Kind.ORDINAL: 1.5, Kind.BINARY: 0.5}.get(kind, 0.2))
+        mechanism.base.add_({Kind.ORDINAL: 0.0, Kind.BINARY: 0.0}.get(kind, 0.2))
         if mechanism.effects is not None:
             mechanism.effects.copy_(torch.tensor([[0.5, -1.0, 2.0, 0.0]]))
     return BlockLikelihood([likelihood], [[0]]), mechanism
@@ -83,3 +88,60 @@ def test_gradients_reach_likelihood_and_mechanism(name, kind):
             if label in ("free_slope",) or (kind is Kind.CATEGORICAL and label == "raw_slope"):
                 continue
             assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().max() > 0, label
+
+
+@pytest.mark.parametrize("mean", [5.0, 300.0, 30_000.0])
+@torch.no_grad()
+def test_large_counts_are_not_cut_off(mean):
+    """Sums over all counts, or over evenly spaced ones where there are too many."""
+    term = OwnTerm(torch.tensor([3.0 / mean]), torch.tensor([3.0]))
+    for family, pmf in (
+        (dist.Poisson(torch.tensor([mean])), stats.poisson(mean)),
+        (
+            dist.NegativeBinomial(torch.tensor([4.0]), logits=torch.tensor([mean / 4.0]).log()),
+            stats.nbinom(4.0, 1.0 / (1.0 + mean / 4.0)),
+        ),
+    ):
+        k = np.arange(pmf.ppf(1e-12), pmf.ppf(1 - 1e-12) + 1)
+        weight = pmf.pmf(k) * stats.norm.cdf(3.0 * k / mean - 3.0)
+        found = log_chance(family, term, "probit").exp().item()
+        assert found == pytest.approx(weight.sum(), rel=2e-3)
+        given = tilted(family, term, "probit")
+        expected = (k * weight).sum() / weight.sum()
+        assert given.mean.item() == pytest.approx(expected, rel=2e-3)
+        drawn = transport(given, torch.rand(20_000, 1, dtype=torch.float64))
+        assert drawn.mean().item() == pytest.approx(expected, rel=0.02)
+        assert (drawn == drawn.round()).all()
+
+
+@pytest.mark.parametrize("kind", [Kind.ORDINAL, Kind.BINARY])
+@pytest.mark.parametrize("direction", ["high", "low"])
+def test_levels_start_at_the_missing_rate(kind, direction):
+    mechanism = SelfMasking(direction=direction)
+    mechanism.build([KINDS[kind]], H, rates=torch.tensor([0.9]))
+    middle = (len(KINDS[kind].levels) - 1) / 2
+    m = mechanism(torch.zeros(1, H), torch.full((1, 1), middle))
+    assert m.base_dist.base_dist.probs.item() == pytest.approx(0.9)
+
+
+def test_a_large_count_is_no_code_of_an_interval():
+    visits = BlockLikelihood([LIKELIHOODS["poisson"]()], [[0]])
+    visits.likelihoods[0].build([KINDS[Kind.COUNT]], H)
+    assay = BlockLikelihood([LIKELIHOODS["censored"]()], [[0]])
+    assay.likelihoods[0].build([KINDS[Kind.CENSORED]], H)
+    x = torch.tensor([[2.0**20 + 1.0]])
+    assert visits(torch.zeros(1, H)).exact(x).all()
+    assert not assay(torch.zeros(1, H)).exact(x).any()
+
+
+@pytest.mark.parametrize("cls", [Selection, NoSelfCensoring])
+def test_other_mechanisms_see_standardised_values(cls):
+    mechanism = cls()
+    mechanism.build([KINDS[Kind.POSITIVE]], H, rates=torch.tensor([0.9]))
+    features = Features([KINDS[Kind.POSITIVE]])
+    x = (0.05 * torch.randn(500, 1) + 2.0).exp()
+    everything = torch.ones_like(x, dtype=torch.bool)
+    features.fit(x, everything)
+    mechanism.calibrate(features)
+    seen, _ = mechanism.features(x, everything)
+    assert seen.mean().abs() < 1e-6 and 0.9 < seen.std() < 1.1

@@ -416,7 +416,7 @@ def test_self_masking_follows_its_equation(link):
     expected = [
         f(c[0] * (x[:, 0].numpy() - b[:, 0])),
         f(effects[2][x[:, 2].long()] - b[:, 2]),
-        f(-c[1] * (x[:, 3].numpy() - b[:, 3])),
+        f(-c[1] * x[:, 3].numpy() - b[:, 3] - 9 * part.base[3].item()),  # ten times the base
     ]
     m = part(u, x)
     for j, hole in zip(HOLEY, expected, strict=True):
