@@ -203,9 +203,8 @@ class FittedModel:
         Without `holes`, from what is visible only: a missing cell is then a hidden one, and m has
         no part in proposal (all rows come with the same m) or weights.
         """
-        # The model itself, whatever weight the holes had in training; without any weight, what it
-        # says of holes was never learnt.
-        model = self.model.at_mask_weight(float(holes and self.model.mask_weight > 0))
+        # The model itself, whatever weight the holes had in training.
+        model = self.model.at_mask_weight(1.0 if holes else 0.0)
         keys = torch.from_numpy(table.keys.view(np.int64)).to(self.device)
         x, observed, visible = self.tensors(table)
         data = (x, observed if holes else torch.ones_like(observed), visible)

@@ -96,7 +96,13 @@ def check_settings(imputer: GNRImputer) -> Settings:
         raise TypeError(f"got callback={imputer.callback!r}, expected a function, or None.")
     # Templates are tried here, so that a wrong name fails before the table is read.
     resolve(imputer.prior, PRIORS, Prior)
-    resolve(imputer.mechanism, MECHANISMS, Mechanism)
+    mechanism = resolve(imputer.mechanism, MECHANISMS, Mechanism)
+    if imputer.mask_weight == 0 and mechanism.missing_x != "unused":
+        raise ValueError(
+            f"got mask_weight=0 and mechanism={imputer.mechanism!r}, which imputation would use "
+            "(it always gives the holes weight 1) though training never learnt it: use "
+            "mechanism='ignorable', or a mask_weight > 0."
+        )
     return Settings(
         prior=imputer.prior,
         mechanism=imputer.mechanism,

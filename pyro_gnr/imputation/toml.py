@@ -34,7 +34,7 @@ NOTES = {
     "particles": "Importance samples of a row in training.",
     "renyi_order": "Order of the training bound; 0 is the importance-weighted one, 1 the ELBO.",
     "gradient": "Estimator of its gradient: iwae, dreg (order 0) or stl.",
-    "mask_weight": "Weight of the holes in training, >= 0; imputation uses 1, or 0 if this is 0.",
+    "mask_weight": "Weight of the holes in training, >= 0; imputation always uses 1.",
     "max_steps": "Gradient steps at most.",
     "batch_size": "Rows a step.",
     "learning_rate": "Of Adam at the start; it falls to 0 along a cosine.",

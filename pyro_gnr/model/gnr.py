@@ -144,7 +144,7 @@ class GNR(nn.Module):
             visible: (N, D) bool.
         """
         columns = self.x_given_u(u).restricted(torch.where(visible, x, 0.0))
-        if isinstance(self.m_given_ux, Collapsible) and self.mask_weight > 0:
+        if isinstance(self.m_given_ux, Collapsible):
             return self.m_given_ux.given_holes(u, columns, observed=observed)
         return columns
 

@@ -442,6 +442,12 @@ def test_gradient_of_another_bound(refused, gradient, order):
     refused(frame(), message, gradient=gradient, renyi_order=order)
 
 
+@pytest.mark.parametrize("mechanism", ["self_masking", "selection", "no_self_censoring"])
+def test_a_mechanism_of_the_values_is_not_left_untrained(refused, mechanism):
+    message = f"mask_weight=0 and mechanism='{mechanism}'.*never learnt it: use.*'ignorable'"
+    refused(frame(), message, mechanism=mechanism, mask_weight=0)
+
+
 def test_every_argument_has_a_bad_value_above(imputer_of):
     # Anything has a truth value: `verbose` takes it.
     assert {a[0] for a in ARGUMENTS} | {"verbose"} == set(imputer_of().get_params())

@@ -177,7 +177,8 @@ arguments = st.fixed_dictionaries(
         "latent_dim": st.one_of(st.none(), st.integers(1, 10**9)),
         "hidden": st.integers(0, 10**6),
         "fusion": st.sampled_from(["deterministic", "replayed", "amortised"]),
-        "mask_weight": st.floats(min_value=0.0, max_value=1e300),
+        # 0 is refused with some mechanisms.
+        "mask_weight": st.floats(min_value=0.0, exclude_min=True, max_value=1e300),
         "learning_rate": st.floats(min_value=5e-324, max_value=1e300),
         "validation": st.sampled_from(["rows", "cells", None]),
         "row_key": st.one_of(st.none(), st.text()),

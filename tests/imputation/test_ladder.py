@@ -118,17 +118,3 @@ def test_hidden_cells_are_predicted_from_the_observed_side():
     assert in_units[~hole].max() < 0.5
     assert in_units[~hole].mean() == pytest.approx(complete[~hole, 0].mean(), abs=0.15)
     assert in_units[hole].min() > 0.3
-
-
-def test_without_weight_the_mechanism_says_nothing():
-    """It was never learnt: fit, imputations and bounds are those of an ignorable model."""
-    holed, _, hole = masked_numbers()
-    options = {"max_steps": 30, "random_state": 0, "verbose": False, "hidden": 8}
-    mechanism = SelfMasking(direction="high", slope=10.0)
-    weightless = GNRImputer(mechanism=mechanism, mask_weight=0.0, **options)
-    ignorable = GNRImputer(mechanism="ignorable", **options)
-    found = [imputer.fit(holed).transform(holed)[hole, 0] for imputer in (weightless, ignorable)]
-    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
-    draws = [imputer.impute(holed, m=2)[1][hole, 0] for imputer in (weightless, ignorable)]
-    np.testing.assert_allclose(*draws, rtol=1e-5, atol=1e-6)
-    assert weightless.score(holed) == pytest.approx(ignorable.score(holed), rel=1e-6)
