@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["LinearModel", "factor_analysis", "outer_rows", "regression"]
+__all__ = ["LinearModel", "factor_analysis", "latent_posterior", "outer_rows", "regression"]
 
 # Keeps the M step defined for a feature that no row shows.
 SMALLEST_GRAM = 1e-3
@@ -80,7 +80,7 @@ def factor_analysis(
 def _em_step(
     x: Tensor, visible: Tensor, model: LinearModel, *, floor: float | Tensor, ridge: float
 ) -> LinearModel:
-    mean, covariance = _posterior(x, visible, model)
+    mean, covariance = latent_posterior(x, visible / model.noise, model)
     n, latent_dim = mean.shape
     z1 = torch.cat([mean, mean.new_ones(n, 1)], 1)
     second = z1.unsqueeze(-1) * z1.unsqueeze(-2)
@@ -112,14 +112,21 @@ def regression(counted: Tensor, second: Tensor, cross: Tensor, *, ridge: float =
     return torch.linalg.solve(gram, cross)
 
 
-def _posterior(x: Tensor, visible: Tensor, model: LinearModel) -> tuple[Tensor, Tensor]:
-    """Mean (N, L) and covariance (N, L, L) of z given the visible features."""
-    precision = visible / model.noise
+def latent_posterior(
+    values: Tensor, precision: Tensor, model: LinearModel
+) -> tuple[Tensor, Tensor]:
+    """Give mean (N, L) and covariance (N, L, L) of z.
+
+    Args:
+        values: (N, F) of the features.
+        precision: (N, F) with which they tell of W z + mu; 0 where nothing is known.
+        model: W and mu.
+    """
     latent_dim = model.loadings.shape[1]
-    eye = torch.eye(latent_dim, dtype=x.dtype, device=x.device)
+    eye = torch.eye(latent_dim, dtype=values.dtype, device=values.device)
     factor = (precision @ outer_rows(model.loadings)).unflatten(1, eye.shape) + eye
     covariance = torch.cholesky_inverse(torch.linalg.cholesky(factor))
-    pull = (precision * (x - model.intercept)) @ model.loadings
+    pull = (precision * (values - model.intercept)) @ model.loadings
     return (covariance @ pull.unsqueeze(-1)).squeeze(-1), covariance
 
 

@@ -14,25 +14,37 @@ Source: Minka 2001 (expectation propagation); Rasmussen & Williams 2006, section
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from pyro_gnr.model.linear import LinearModel, outer_rows, regression
+from pyro_gnr.model.linear import LinearModel, latent_posterior, outer_rows, regression
 from pyro_gnr.model.skew_normal import ExtendedSkewNormal
 
-__all__ = ["MaskedLinear", "masked_factor_analysis"]
+__all__ = ["Cells", "MaskedLinear", "flat_support", "masked_factor_analysis"]
 
 # Weakest information of a hole about its value, and how far its factor moves in a step.
 SMALLEST_PRECISION = 1e-6
 DAMPING = 0.7
 # Slopes are kept where the likelihood is not flat; in observed standard deviations.
 GENTLEST, STEEPEST = 0.05, 30.0
-STEP = 0.05
+STEP, STEPS_OF_SLOPES = 0.05, 5
+
+
+class Cells(NamedTuple):
+    """What is known of the features.
+
+    Attributes:
+        x: (N, F) standardised features, 0 where not visible.
+        visible: (N, F), 1 where the feature is seen, else 0.
+        masked: (N, F), 1 where it is missing by its own value, else 0.
+    """
+
+    x: Tensor
+    visible: Tensor
+    masked: Tensor
 
 
 class MaskedLinear(NamedTuple):
@@ -72,11 +84,21 @@ class _Posterior(NamedTuple):
     spread: Tensor
 
 
+class _Reasons(NamedTuple):
+    """Phi(|c| (sign x - threshold)), the chance to be missing; each (F,)."""
+
+    sign: Tensor
+    log_slope: Tensor
+    threshold: Tensor
+
+    @property
+    def slope(self) -> Tensor:
+        return self.sign * self.log_slope.exp()
+
+
 @torch.no_grad()
 def masked_factor_analysis(
-    features: Tensor,
-    visible: Tensor,
-    masked: Tensor,
+    cells: Cells,
     *,
     sign: Tensor,
     start: LinearModel,
@@ -87,11 +109,9 @@ def masked_factor_analysis(
     """Fit the model by EM with expectation propagation.
 
     Args:
-        features: (N, F) standardised features, 0 where not visible.
-        visible: (N, F), 1 where the feature is seen, else 0.
-        masked: (N, F), 1 where it is missing by its own value, else 0.
+        cells: the features.
         sign: (F,) 1 where high values go missing, -1 where low ones do, 0 where the value does
-            not matter; NaN where the best of the three is to be found.
+            not matter.
         start: linear model of the visible cells.
         slope: |c| at the start, at the last value seen. A gentle one grows where the data ask
             for it; a steep one reads any end of the observed values as a threshold.
@@ -101,86 +121,55 @@ def masked_factor_analysis(
     Returns:
         The fitted model.
     """
-    fit = partial(
-        _fit,
-        features,
-        visible,
-        masked,
-        start=start,
-        slope=slope,
-        steps=steps,
-        smallest_noise=smallest_noise,
-    )
-    if not sign.isnan().any():
-        return fit(sign=sign)
-    # Each column by itself: what the others assume matters little to which tail is cut off.
-    high, low = (fit(sign=sign.nan_to_num(s)) for s in (1.0, -1.0))
-    best = torch.where(high.support >= low.support, 1.0, -1.0).to(sign)
-    # A threshold takes two more numbers than a constant chance, and has to earn them.
-    needed = _flat_support(features, visible, masked, start) + math.log(len(features))
-    best = torch.where(torch.maximum(high.support, low.support) > needed, best, 0.0)
-    best = torch.where(sign.isnan() & (masked.sum(0) > 0), best, sign.nan_to_num(1.0))
-    return high if torch.equal(best, sign.nan_to_num(1.0)) else fit(sign=best)
-
-
-def _flat_support(x: Tensor, visible: Tensor, masked: Tensor, model: LinearModel) -> Tensor:
-    """`MaskedLinear.support` of a chance to be missing that is the same for all values."""
-    nothing = _Sites(torch.full_like(x, SMALLEST_PRECISION), torch.zeros_like(x))
-    posterior = _infer(x, visible, torch.zeros_like(x), sites=nothing, model=model)
-    shown, holes = visible.sum(0), masked.sum(0)
-    rate = (holes / (shown + holes).clamp(min=1.0)).clamp(1e-6, 1 - 1e-6)
-    reasons = holes * rate.log() + shown * (1 - rate).log()
-    return reasons + (visible * _left_out(x, posterior, model)).sum(0)
-
-
-def _fit(
-    x: Tensor,
-    visible: Tensor,
-    masked: Tensor,
-    *,
-    sign: Tensor,
-    start: LinearModel,
-    slope: float,
-    steps: int,
-    smallest_noise: float | Tensor,
-) -> MaskedLinear:
-    model, masked = start, masked * (sign != 0)
-    own = masked.sum(0) > 0
-    log_slope = torch.full_like(sign, slope).log()
-    edge = torch.where(visible > 0, sign * x, -torch.inf).amax(0)
-    threshold = torch.where(edge.isfinite(), edge, 0.0)  # of sign * x
-    adam = _Adam((log_slope, threshold))
-    sites = _Sites(torch.full_like(x, SMALLEST_PRECISION), torch.zeros_like(x))
+    cells, model = cells._replace(masked=cells.masked * (sign != 0)), start
+    reasons, sites = _first_reasons(cells, sign, slope), _no_sites(cells)
+    own = cells.masked.sum(0) > 0
+    adam = torch.optim.Adam(reasons[1:], lr=STEP, maximize=True)
     for _ in range(steps):
-        signed = sign * log_slope.exp()
-        posterior = _infer(x, visible, masked, sites=sites, model=model)
+        posterior = _infer(cells, sites, model)
         cavity = _cavity(posterior, sites, model)
-        moved = _tilt(cavity, sites, slope=signed, offset=signed * sign * threshold)
-        # Only masked cells have a factor; one that is not a number waits for another step.
-        sound = (masked > 0) & moved.precision.isfinite() & moved.value.isfinite()
-        sites = _Sites(
-            *(torch.where(sound, new, old) for new, old in zip(moved, sites, strict=True))
-        )
-        model = _maximise(x, visible, masked, sites=sites, model=model, posterior=posterior)
-        model = model._replace(
-            noise=torch.maximum(model.noise, torch.as_tensor(smallest_noise).to(model.noise))
-        )
-        adam.step(_slopes(x, visible, masked, cavity=cavity, sign=sign), own)
-        log_slope.clamp_(math.log(GENTLEST), math.log(STEEPEST))
-    posterior = _infer(x, visible, masked, sites=sites, model=model)
-    reasons = _slopes(x, visible, masked, cavity=_cavity(posterior, sites, model), sign=sign)(
-        log_slope, threshold
-    )
-    density = visible * _left_out(x, posterior, model)
-    value, noise = _average(sites, masked)
+        sites = _moved(cells, sites, cavity, reasons)
+        model = _maximise(cells, sites=sites, model=model, posterior=posterior)
+        floor = torch.as_tensor(smallest_noise).to(model.noise)
+        model = model._replace(noise=torch.maximum(model.noise, floor))
+        for _ in range(STEPS_OF_SLOPES):
+            _ascend(adam, cells, cavity, reasons, own)
+        reasons.log_slope.clamp_(math.log(GENTLEST), math.log(STEEPEST))
+    value, noise = _average(sites, cells.masked)
     return MaskedLinear(
         model,
-        torch.where(own, sign * log_slope.exp(), 0.0),
-        sign * threshold,
+        torch.where(own, reasons.slope, 0.0),
+        sign * reasons.threshold,
         value,
         noise,
-        reasons + density.sum(0),
+        _support(cells, sites, model, reasons),
     )
+
+
+def flat_support(cells: Cells, model: LinearModel) -> Tensor:
+    """Give `MaskedLinear.support` of a chance to be missing that is the same for all values."""
+    posterior = _infer(cells._replace(masked=torch.zeros_like(cells.x)), _no_sites(cells), model)
+    shown, holes = cells.visible.sum(0), cells.masked.sum(0)
+    rate = (holes / (shown + holes).clamp(min=1.0)).clamp(1e-6, 1 - 1e-6)
+    reasons = holes * rate.log() + shown * (1 - rate).log()
+    return reasons + (cells.visible * _left_out(cells.x, posterior, model)).sum(0)
+
+
+def _first_reasons(cells: Cells, sign: Tensor, slope: float) -> _Reasons:
+    edge = torch.where(cells.visible > 0, sign * cells.x, -torch.inf).amax(0)
+    threshold = torch.where(edge.isfinite(), edge, 0.0)
+    return _Reasons(sign, torch.full_like(sign, slope).log(), threshold)
+
+
+def _no_sites(cells: Cells) -> _Sites:
+    nothing = torch.zeros_like(cells.x)
+    return _Sites(nothing + SMALLEST_PRECISION, nothing)
+
+
+def _support(cells: Cells, sites: _Sites, model: LinearModel, reasons: _Reasons) -> Tensor:
+    posterior = _infer(cells, sites, model)
+    density = cells.visible * _left_out(cells.x, posterior, model)
+    return _log_chance(cells, _cavity(posterior, sites, model), reasons) + density.sum(0)
 
 
 def _average(sites: _Sites, masked: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,22 +188,14 @@ def _left_out(x: Tensor, posterior: _Posterior, model: LinearModel) -> Tensor:
     return Normal(mean, (spread + model.noise).sqrt(), validate_args=False).log_prob(x)
 
 
-def _infer(
-    x: Tensor, visible: Tensor, masked: Tensor, *, sites: _Sites, model: LinearModel
-) -> _Posterior:
+def _infer(cells: Cells, sites: _Sites, model: LinearModel) -> _Posterior:
     noise = model.noise + 1.0 / sites.precision
-    precision = visible / model.noise + masked / noise
-    seen = visible * x + masked * sites.value
+    precision = cells.visible / model.noise + cells.masked / noise
+    seen = cells.visible * cells.x + cells.masked * sites.value
+    mean, covariance = latent_posterior(seen, precision, model)
     w = model.loadings
-    outer = outer_rows(w)
-    eye = torch.eye(w.shape[1], dtype=x.dtype, device=x.device)
-    factor = (precision @ outer).unflatten(1, eye.shape) + eye
-    covariance = torch.cholesky_inverse(torch.linalg.cholesky(factor))
-    pull = (precision * (seen - model.intercept)) @ w
-    mean = (covariance @ pull.unsqueeze(-1)).squeeze(-1)
-    return _Posterior(
-        mean, covariance, mean @ w.T + model.intercept, covariance.flatten(1) @ outer.T
-    )
+    spread = covariance.flatten(1) @ outer_rows(w).T
+    return _Posterior(mean, covariance, mean @ w.T + model.intercept, spread)
 
 
 def _cavity(posterior: _Posterior, sites: _Sites, model: LinearModel) -> tuple[Tensor, Tensor]:
@@ -223,6 +204,16 @@ def _cavity(posterior: _Posterior, sites: _Sites, model: LinearModel) -> tuple[T
     without = (1.0 / posterior.spread.clamp(min=1e-9) - own).clamp(min=1e-6)
     mean = (posterior.fitted / posterior.spread.clamp(min=1e-9) - own * sites.value) / without
     return mean, 1.0 / without + model.noise
+
+
+def _moved(
+    cells: Cells, sites: _Sites, cavity: tuple[Tensor, Tensor], reasons: _Reasons
+) -> _Sites:
+    """Move the factors; a cell that is not masked has none, one that is not a number waits."""
+    slope = reasons.slope
+    moved = _tilt(cavity, sites, slope=slope, offset=slope * reasons.sign * reasons.threshold)
+    sound = (cells.masked > 0) & moved.precision.isfinite() & moved.value.isfinite()
+    return _Sites(*(torch.where(sound, new, old) for new, old in zip(moved, sites, strict=True)))
 
 
 def _tilt(
@@ -240,71 +231,54 @@ def _tilt(
 
 
 def _maximise(
-    x: Tensor,
-    visible: Tensor,
-    masked: Tensor,
-    *,
-    sites: _Sites,
-    model: LinearModel,
-    posterior: _Posterior,
+    cells: Cells, *, sites: _Sites, model: LinearModel, posterior: _Posterior
 ) -> LinearModel:
     """Regress the completed features on z: E[x_j | z] = share (w z + mu) + (1 - share) value."""
     n, latent_dim = posterior.mean.shape
+    covariance = posterior.covariance.flatten(1)
     z1 = torch.cat([posterior.mean, posterior.mean.new_ones(n, 1)], 1)
     second = z1.unsqueeze(-1) * z1.unsqueeze(-2)
     second[:, :latent_dim, :latent_dim] += posterior.covariance
-    counted = visible + masked
+    seen, counted = cells.visible > 0, cells.visible + cells.masked
     share = 1.0 / (1.0 + sites.precision * model.noise)
-    mean = torch.where(visible > 0, x, share * posterior.fitted + (1 - share) * sites.value)
+    mean = torch.where(seen, cells.x, share * posterior.fitted + (1 - share) * sites.value)
+    share = torch.where(seen, 0.0, share)
     # E[x z1'] = E[x] z1' + share Cov(w z, z'), the second only for cells that are not seen.
-    share = torch.where(visible > 0, 0.0, share)
     cross = (counted * mean).T @ z1
-    carried = ((counted * share).T @ posterior.covariance.flatten(1)).unflatten(
-        1, posterior.covariance.shape[1:]
-    )
+    carried = ((counted * share).T @ covariance).unflatten(1, posterior.covariance.shape[1:])
     cross[:, :latent_dim] += (carried @ model.loadings.unsqueeze(-1)).squeeze(-1)
     weights = regression(counted, second, cross)
-    variance = share * model.noise + share.square() * posterior.spread
     loadings = weights[:, :latent_dim]
-    outer = outer_rows(loadings)
     own = (loadings.unsqueeze(-1) * model.loadings.unsqueeze(-2)).flatten(1)
-    covariance = posterior.covariance.flatten(1)
-    residual = (mean - z1 @ weights.T).square() + variance
-    residual = residual + covariance @ outer.T - 2 * share * (covariance @ own.T)
+    residual = (mean - z1 @ weights.T).square() + share * model.noise
+    residual = residual + share.square() * posterior.spread
+    residual = residual + covariance @ outer_rows(loadings).T - 2 * share * (covariance @ own.T)
     noise = (counted * residual).sum(0) / counted.sum(0).clamp(min=1.0)
     return LinearModel(loadings, weights[:, latent_dim], noise.clamp(min=1e-6))
 
 
-def _slopes(
-    x: Tensor, visible: Tensor, masked: Tensor, *, cavity: tuple[Tensor, Tensor], sign: Tensor
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """Log-probabilities of holes and no holes, (F,), as a function of log |c| and sign b."""
-    mean, variance = (sign * cavity[0], cavity[1])
-
-    def objective(log_slope: Tensor, threshold: Tensor) -> Tensor:
-        c = log_slope.exp()
-        t = c * (mean - threshold) * (1.0 + c.square() * variance).rsqrt()
-        holes = masked * torch.special.log_ndtr(t)
-        shown = visible * torch.special.log_ndtr(-c * (sign * x - threshold))
-        return (holes + shown).sum(0)
-
-    return objective
+def _log_chance(cells: Cells, cavity: tuple[Tensor, Tensor], reasons: _Reasons) -> Tensor:
+    """Log-probabilities of holes and no holes, summed over rows, (F,)."""
+    sign, log_slope, threshold = reasons
+    mean, variance, c = sign * cavity[0], cavity[1], log_slope.exp()
+    t = c * (mean - threshold) * (1.0 + c.square() * variance).rsqrt()
+    holes = cells.masked * torch.special.log_ndtr(t)
+    shown = cells.visible * torch.special.log_ndtr(-c * (sign * cells.x - threshold))
+    return (holes + shown).sum(0)
 
 
-class _Adam:
-    """Ascent of a few parameters in place, without a module around them."""
-
-    def __init__(self, parameters: tuple[Tensor, ...]) -> None:
-        self.parameters = parameters
-        self.inner = torch.optim.Adam(parameters, lr=STEP, maximize=True)
-
-    def step(
-        self, objective: Callable[[Tensor, Tensor], Tensor], active: Tensor, *, times: int = 5
-    ) -> None:
-        for _ in range(times):
-            with torch.enable_grad():
-                live = [p.detach().requires_grad_() for p in self.parameters]
-                grads = torch.autograd.grad(objective(*live).sum(), live)
-            for p, g in zip(self.parameters, grads, strict=True):
-                p.grad = torch.where(active, g, 0.0)
-            self.inner.step()
+def _ascend(
+    adam: torch.optim.Adam,
+    cells: Cells,
+    cavity: tuple[Tensor, Tensor],
+    reasons: _Reasons,
+    own: Tensor,
+) -> None:
+    """Take a step of the reasons, in place; those of features that mask nothing stay."""
+    with torch.enable_grad():
+        live = [p.detach().requires_grad_() for p in reasons[1:]]
+        total = _log_chance(cells, cavity, _Reasons(reasons.sign, *live)).sum()
+        grads = torch.autograd.grad(total, live)
+    for p, g in zip(reasons[1:], grads, strict=True):
+        p.grad = torch.where(own, g, 0.0)
+    adam.step()

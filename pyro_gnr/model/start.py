@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pyro_gnr.model.directions import directed_factor_analysis
 from pyro_gnr.model.features import SMALLEST_SCALE, FeatureScale
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Encoder, Guide
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
 from pyro_gnr.model.linear import LinearModel, factor_analysis
-from pyro_gnr.model.masked_linear import MaskedLinear, masked_factor_analysis
-from pyro_gnr.model.mechanisms import SelfMasking
+from pyro_gnr.model.masked_linear import Cells, MaskedLinear
 
 __all__ = ["hole_scale", "start"]
 
@@ -45,8 +45,8 @@ def start(
     For `Conjunction` that is the factor analysis of values and holes together. If the holes were
     left out, their slopes would start at 0 and grow along the first latent direction that happens
     to correlate with them, one that values use, and the values of people with holes would be
-    extrapolated along it. Together, holes get directions of their own. For `SelfMasking` it is
-    `masked_factor_analysis`, for other mechanisms the factor analysis of the values.
+    extrapolated along it. Together, holes get directions of their own. For mechanisms of a cell's
+    own value it is `masked_factor_analysis`, for others the factor analysis of the values.
 
     Args:
         model: from `assemble`; its linear paths become the factor model.
@@ -65,8 +65,10 @@ def start(
     joint = counts and mechanism.starts_linear
     holes = observed[rows] if joint and observed is not None else None
     linear = _linear(encoder, x[rows], visible[rows], holes=holes, generator=generator)
-    if counts and isinstance(mechanism, SelfMasking) and observed is not None:
-        linear = _start_masked(model, encoder, x[rows], visible[rows], observed[rows], linear)
+    signs = mechanism.signs() if counts else None
+    if signs is not None and observed is not None:
+        parts = (x[rows], visible[rows], observed[rows])
+        linear = _start_masked(model, encoder, *parts, signs=signs, linear=linear)
     n_features = encoder.features.out_dim
     places = torch.arange(len(linear.noise), device=x.device)
     of_values = linear.take(places[:n_features])
@@ -115,35 +117,31 @@ def _start_masked(
     x: Tensor,
     visible: Tensor,
     observed: Tensor,
+    *,
+    signs: Tensor,
     linear: LinearModel,
 ) -> LinearModel:
-    """Start a self-masking mechanism, and give the linear model of the complete columns."""
-    mechanism = model.m_given_ux
-    assert isinstance(mechanism, SelfMasking)
+    """Start a mechanism of the cells' own values; give the linear model of complete columns."""
     features, seen = encoder.features(x, visible)
     column = encoder.features.column
-    sign = torch.where(encoder.features.discrete, 0.0, mechanism.signs()[column])
+    sign = torch.where(encoder.features.discrete, 0.0, signs[column])
     masked = (~observed[:, column]).to(x.dtype) * (sign != 0)
     if not masked.any():
         return linear
     floor = torch.where(encoder.features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
-    fit = masked_factor_analysis(
-        features,
-        seen,
-        masked,
+    fit = directed_factor_analysis(
+        Cells(features, seen, masked),
         sign=sign,
         start=linear,
-        slope=mechanism.slope,
+        slope=getattr(model.m_given_ux, "slope", 1.0),
         smallest_noise=floor,
     )
     mean, scale = encoder.features.mean, encoder.features.scale
     numbers = (fit.slope != 0).nonzero()[:, 0]
-    centre, spread = mechanism.centre[column[numbers]], mechanism.spread[column[numbers]]
-    threshold = fit.threshold[numbers] * scale[numbers] + mean[numbers]
-    mechanism.start_own(
+    model.m_given_ux.start_own(
         column[numbers],
-        slope=fit.slope[numbers] * spread / scale[numbers],
-        threshold=(threshold - centre) / spread,
+        slope=fit.slope[numbers] / scale[numbers],
+        threshold=fit.threshold[numbers] * scale[numbers] + mean[numbers],
     )
     encoder.start_masked(fit, masked.mean(0) * (fit.slope != 0))
     _widen(model, encoder, fit)

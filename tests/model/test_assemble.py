@@ -13,7 +13,7 @@ from pyro_gnr.inference.objective import IWELBO, log_weights
 from pyro_gnr.model.assemble import assemble, implied_kinds, likelihood_templates
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
 from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT
-from pyro_gnr.model.mechanisms import Conjunction, Ignorable
+from pyro_gnr.model.mechanisms import Conjunction, Ignorable, Selection
 from pyro_gnr.model.start import start
 
 SIZES = dict(n_rows=10, latent_dim=2, hidden=4)
@@ -356,3 +356,47 @@ def test_holes_that_do_not_count_take_no_direction(columns_of, together, choice)
         assert guide.encoder.hole_directions.abs().max() == 0.0
         heads.append(model.x_given_u.likelihoods[0].head.weight)
     torch.testing.assert_close(*heads)
+
+
+@pytest.fixture
+def masked():
+    """Five columns of one factor; the first is missing where it is high."""
+    g = torch.Generator().manual_seed(0)
+    z, e = torch.randn(1500, 1, generator=g), torch.randn(1500, 5, generator=g)
+    x = 0.8 * z + 0.6 * e
+    observed = torch.ones(1500, 5, dtype=torch.bool)
+    observed[:, 0] = torch.rand(1500, generator=g) > torch.special.ndtr(3.0 * (x[:, 0] - 0.5))
+    return x, observed
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("hidden", [0, 8])
+def test_selection_starts_at_self_masking_where_the_own_value_explains_the_holes(
+    columns_of, masked, hidden
+):
+    x, observed = masked
+    columns = [replace(c, holes=0 if j else 300) for j, c in enumerate(columns_of(continuous=5))]
+    mechanism = partial(Selection, hidden=hidden)
+    model, guide = assemble(columns, n_rows=1500, latent_dim=2, hidden=0, mechanism=mechanism)
+    generator = torch.Generator().manual_seed(0)
+    start(model, guide, x, observed, generator=generator, observed=observed)
+    said = model.m_given_ux(torch.zeros(1, 2), x).base_dist.base_dist.probs[:, 0]
+    true = torch.special.ndtr(-3.0 * (x[:, 0] - 0.5))
+    assert (said - true).abs().mean() < 0.05
+    assert model.m_given_ux.linear.weight[0, 1:].abs().max() == 0
+    assert model.m_given_ux.linear.weight[1:].abs().max() == 0
+    # The values start from the complete column and not from what is left of it.
+    mean = model.x_given_u(model.u_given_z(torch.zeros(2))).blocks[0].distribution.loc[0]
+    assert abs(mean - x[:, 0].mean()) < 0.1 < abs(x[observed[:, 0], 0].mean() - x[:, 0].mean())
+
+
+@torch.no_grad()
+def test_selection_starts_flat_where_other_columns_explain_the_holes(columns_of, masked):
+    x, observed = masked
+    columns = [replace(c, holes=0 if j else 300) for j, c in enumerate(columns_of(continuous=5))]
+    observed = observed.clone()
+    observed[:, 0] = x[:, 1] < 0.5
+    model, guide = assemble(columns, n_rows=1500, latent_dim=2, hidden=0, mechanism="selection")
+    generator = torch.Generator().manual_seed(0)
+    start(model, guide, x, observed, generator=generator, observed=observed)
+    assert model.m_given_ux.linear.weight.abs().max() == 0

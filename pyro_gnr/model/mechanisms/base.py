@@ -76,6 +76,24 @@ class Mechanism(nn.Module):
             scale: (D,) standard deviations by which they were.
         """
 
+    def signs(self) -> Tensor | None:
+        """Say by which direction of its own value each column's cells go missing, (D,).
+
+        1: high values do; -1: low ones; 0: the value does not matter; NaN: to be found. Training
+        then starts from a linear model of such columns, and `start_own` is told of it. None (the
+        default): not by their own values.
+        """
+        return None
+
+    def start_own(self, columns: Tensor, *, slope: Tensor, threshold: Tensor) -> None:
+        """Start some columns at P(m_j = 0 | x_j) = Phi(slope (g(x_j) - threshold)).
+
+        Args:
+            columns: (n,) places of columns that have a number for a feature.
+            slope: (n,), not 0.
+            threshold: (n,), on the scale g of `features.natural`, as is 1 / slope.
+        """
+
     @abstractmethod
     def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution | None:
         """Give p(m | u, x), batch (...), event (D,); None where the holes are ignored.

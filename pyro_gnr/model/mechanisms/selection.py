@@ -16,12 +16,16 @@ from pyro_gnr.model.mechanisms.base import Mechanism, coins
 
 __all__ = ["Selection"]
 
+# logistic(1.702 t) differs from Phi(t) by less than 0.01.
+LOGIT_PER_PROBIT = 1.702
+
 
 class Selection(Mechanism):
-    r"""logit P(m_j = 1 | x) = r_j(x), linear or a network of all columns, its own included.
+    r"""logit P(m_j = 1 | x) = r_j(x), linear in all columns, its own included.
 
     Missing values are drawn from p(x | u) for each particle, and weighted by how well they
-    explain the holes.
+    explain the holes. Training starts at self-masking where a column's own value explains its
+    holes better than the other columns do, see `model.directions`.
 
     *Identified* rarely: each column's own effect, the other columns' effects and a flexible
     p(x | u) can stand in for one another. Its authors call it agnostic and report that it is often
@@ -29,7 +33,7 @@ class Selection(Mechanism):
     Prefer it only where the holes depend on several values and no simpler mechanism is credible.
 
     Args:
-        hidden: units in the two hidden layers of r; 0 makes it linear.
+        hidden: units in the two hidden layers of a network that is added to r; 0 leaves it linear.
 
     Raises:
         ValueError: `hidden` is no whole number >= 0.
@@ -58,24 +62,35 @@ class Selection(Mechanism):
         """Make r, constant at the observed rates at the start."""
         self.features = Features(columns)
         n_in, n_out = self.features.out_dim, len(columns)
-        self.network: nn.Module
-        if self.hidden:
-            self.network = tanh_network(n_in, n_out, self.hidden, zero=True)
-        else:
-            self.network = nn.Linear(n_in, n_out)
-            nn.init.zeros_(self.network.weight)
-        last = self.network[-1] if isinstance(self.network, nn.Sequential) else self.network
-        assert isinstance(last, nn.Linear)
+        self.linear = nn.Linear(n_in, n_out)
+        nn.init.zeros_(self.linear.weight)
         with torch.no_grad():
-            last.bias.copy_(torch.logit(rates.clamp(1e-3, 1 - 1e-3)))
+            self.linear.bias.copy_(torch.logit(rates.clamp(1e-3, 1 - 1e-3)))
+        hidden = self.hidden
+        self.network = tanh_network(n_in, n_out, hidden, zero=True) if hidden else None
         self.register_buffer("has_holes", rates < 1.0)
 
     def calibrate(self, features: Features) -> None:
         """Standardise the values as the guide does."""
         self.features.load_state_dict(features.state_dict())
 
+    def signs(self) -> Tensor:
+        """The own value's direction is to be found."""
+        return torch.where(self.has_holes, torch.nan, 0.0)
+
+    @torch.no_grad()
+    def start_own(self, columns: Tensor, *, slope: Tensor, threshold: Tensor) -> None:
+        """Start some columns, see `Mechanism`, with the logistic for the normal CDF."""
+        first = torch.searchsorted(self.features.column, columns)
+        mean, scale = self.features.mean[first], self.features.scale[first]
+        self.linear.weight[columns, first] = -LOGIT_PER_PROBIT * slope * scale
+        self.linear.bias[columns] = LOGIT_PER_PROBIT * slope * (threshold - mean)
+
     def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution:
         """Give independent Bernoullis, event (D,), for a complete x; u plays no part."""
         assert x is not None
         features, _ = self.features(x, torch.ones_like(x, dtype=torch.bool))
-        return coins(self.network(features), self.has_holes)
+        log_odds = self.linear(features)
+        if self.network is not None:
+            log_odds = log_odds + self.network(features)
+        return coins(log_odds, self.has_holes)

@@ -193,7 +193,9 @@ class SelfMasking(Collapsible):
 
     @torch.no_grad()
     def start_own(self, columns: Tensor, *, slope: Tensor, threshold: Tensor) -> None:
-        """Start some columns (n,) at slopes c and thresholds b, in the units of `scale`."""
+        """Start some columns, see `Mechanism`."""
+        centre, spread = self.centre[columns], self.spread[columns]
+        slope, threshold = slope * spread, (threshold - centre) / spread
         excess = slope.abs().clamp(min=1e-3)
         self.raw_slope[columns] = (excess + torch.log(-torch.expm1(-excess))) / FASTER
         self.free_slope[columns] = slope / FASTER
