@@ -307,7 +307,7 @@ def demo(
 
 def _learn(frame: pd.DataFrame, kinds: Mapping[str, str]) -> tuple[dict[str, Column], list[str]]:
     """Columns by name as far as they can be modelled, and what is wrong with the others."""
-    from pyro_gnr.data.table import Schema
+    from pyro_gnr.data import Schema
 
     try:
         return {c.name: c for c in Schema.learn(frame, kinds).columns}, []
