@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pyro_gnr import GNRImputer, MultipleImputation
-    from pyro_gnr.data.table import Column
+    from pyro_gnr.data import Column
 
 __all__ = ["app", "main"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from pyro_gnr import GNRImputer, MultipleImputation
-    from pyro_gnr.data.table import Column
+    from pyro_gnr.data import Column
 
 __all__ = [
     "as_options",
