@@ -234,13 +234,16 @@ def _number_shares(observed: Floats, draws: Floats) -> Shares:
 
 def _shares(labels: list[str], place: NDArray, observed: NDArray, draws: NDArray) -> Shares:
     """Count codes, observed (n,) and imputed (M, n'), at the bar that each code belongs to."""
+    bars, n_bars = place[observed.astype(np.intp)], len(labels)
+    imputed = np.array([_share(draw, n_bars) for draw in place[draws.astype(np.intp)]])
+    return Shares(tuple(labels), _share(bars, n_bars), imputed, len(observed), draws.shape[1])
 
-    def share(codes: NDArray) -> Floats:
-        counts = np.bincount(place[codes.astype(np.intp)], minlength=len(labels))
-        return counts / len(codes) if len(codes) else np.full(len(labels), np.nan)
 
-    imputed = np.array([share(draw) for draw in draws])
-    return Shares(tuple(labels), share(observed), imputed, len(observed), draws.shape[1])
+def _share(bars: NDArray, n_bars: int) -> Floats:
+    """Shares (n_bars,) of the bars (n,) that cells belong to; NaN without a cell."""
+    if not len(bars):
+        return np.full(n_bars, np.nan)
+    return np.bincount(bars, minlength=n_bars) / len(bars)
 
 
 def _counted(column: Column, observed: Floats, draws: Floats) -> bool:

@@ -43,17 +43,35 @@ def normal_fit(cells: Cells) -> tuple[float, float]:
     limits = np.array(cells.intervals, dtype=np.float64).reshape(-1, 2)
     centre, spread = _by_limits(numbers, limits, counts)
     x, limits = (numbers - centre) / spread, (limits - centre) / spread
+    moments = (len(x), x.mean() if len(x) else 0.0, x.var() if len(x) else 0.0)
     bound = math.log(WIDEST)
     options = {"xatol": 1e-6, "fatol": 1e-10, "maxiter": 2000}
     found = minimize(
         _loss,
         np.zeros(2),
-        args=(x, limits, counts),
+        args=(moments, limits, counts),
         method="Nelder-Mead",
         bounds=[(-WIDEST, WIDEST), (-bound, bound)],
         options=options,
     )
     return float(centre + spread * found.x[0]), float(spread * math.exp(found.x[1]))
+
+
+def _loss(
+    at: NDArray[np.float64],
+    moments: tuple[int, float, float],
+    limits: NDArray[np.float64],
+    counts: NDArray[np.intp],
+) -> float:
+    """Minus the mean log-likelihood at (m, log s), but for a constant.
+
+    Numbers enter by how many they are, their mean and variance; each of the (I, 2) limits counts
+    as often as `counts` (I,) says.
+    """
+    n, mean, variance = moments
+    m, s = at[0], math.exp(at[1])
+    known = n * (at[1] + (variance + (mean - m) ** 2) / (2 * s * s))
+    return float(known - counts @ _log_mass((limits - m) / s)) / (n + counts.sum())
 
 
 def _by_limits(
@@ -82,16 +100,3 @@ def _log_mass(limits: NDArray[np.float64]) -> NDArray[np.float64]:
     low, high = np.where(above, -b, a), np.where(above, -a, b)
     gap = np.maximum(log_ndtr(high) - log_ndtr(low), 1e-300)
     return log_ndtr(high) + np.log(-np.expm1(-gap))
-
-
-def _loss(
-    at: NDArray[np.float64],
-    x: NDArray[np.float64],
-    limits: NDArray[np.float64],
-    counts: NDArray[np.intp],
-) -> float:
-    """Minus the mean log-likelihood at (m, log s), without constants; counts are of intervals."""
-    n, mean, variance = len(x), x.mean() if len(x) else 0.0, x.var() if len(x) else 0.0
-    m, s = at[0], math.exp(at[1])
-    known = n * (at[1] + (variance + (mean - m) ** 2) / (2 * s * s))
-    return float(known - counts @ _log_mass((limits - m) / s)) / (n + counts.sum())
