@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,4 +111,23 @@ def check_columns(wanted: Wanted, imputer: GNRImputer, columns: Sequence[str]) -
     if wanted.row_key is None and imputer.row_key not in (None, *columns):
         raise ValueError(
             f"{wanted.config}: row_key is {imputer.row_key!r}, expected one of {list(columns)}"
+        )
+    _check_direction(wanted, imputer, columns)
+
+
+def _check_direction(wanted: Wanted, imputer: GNRImputer, columns: Sequence[str]) -> None:
+    """Refuse a direction for a column that is not modelled; only a file can say one by column."""
+    mechanism = imputer.mechanism if isinstance(imputer.mechanism, Mapping) else {}
+    direction = mechanism.get("direction")
+    if not isinstance(direction, Mapping):
+        return
+    kinds = dict(imputer.kinds or {})
+    if imputer.row_key is not None:
+        kinds.setdefault(imputer.row_key, "ignore")
+    modelled = [name for name in columns if kinds.get(name) != "ignore"]
+    unknown = [name for name in direction if name not in modelled]
+    if unknown:
+        raise ValueError(
+            f"{wanted.config}: mechanism: direction names {unknown}, expected modelled columns "
+            f"{modelled}"
         )

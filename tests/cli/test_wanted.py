@@ -178,6 +178,18 @@ WRONG = {
         "[likelihoods]\nwages = 'gaussian'",
         "c.toml: section [likelihoods] has unknown columns ['wages']",
     ),
+    "a column of a direction": (
+        "[mechanism]\nname = 'self_masking'\n[mechanism.direction]\nwages = 'high'",
+        "c.toml: mechanism: direction names ['wages'], expected modelled columns ['row', 'ward', ",
+    ),
+    "a direction of an ignored column": (
+        "kinds = {row = 'ignore'}\nmechanism = {name = 'self_masking', direction = {row = 'low'}}",
+        "c.toml: mechanism: direction names ['row'], expected modelled columns ['ward', 'income'",
+    ),
+    "a direction of the row key": (
+        "row_key = 'row'\nmechanism = {name = 'self_masking', direction = {row = 'low'}}",
+        "c.toml: mechanism: direction names ['row'], expected modelled columns ['ward', 'income'",
+    ),
     "a row key": ("row_key = 'person'", "c.toml: row_key is 'person', expected one of ['row', "),
 }
 
