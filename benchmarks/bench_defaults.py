@@ -58,6 +58,23 @@ def variants(n: int) -> dict[str, dict[str, Any]]:
     }
 
 
+def trial(X: np.ndarray, seed: int, changed: dict[str, object]) -> dict[str, object]:
+    """Fit one variant to one table with holes; give its bound, its error and what it took."""
+    holed = remove(X, seed)
+    hole = np.isnan(holed)
+    start = time.perf_counter()
+    imputer = GNRImputer(random_state=seed, verbose=False).set_params(**changed)
+    imputer.fit(holed)
+    seconds = time.perf_counter() - start
+    error = np.sqrt(np.mean((imputer.transform(holed) - X)[hole] ** 2))
+    ess = imputer.impute(holed, m=1).diagnostics["ess"].median()
+    return {
+        "bound": round(float(imputer.history_["validation"].max()), 3),
+        "rmse": round(float(error), 4), "median_ess": round(float(ess)),
+        "steps": imputer.n_steps_, "seconds": round(seconds, 1),
+    }  # fmt: skip
+
+
 def main() -> None:
     """Run every variant on every table and seed; write and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -72,25 +89,12 @@ def main() -> None:
         X = uci(table)[: arguments.rows]
         X = (X - X.mean(0)) / X.std(0)
         for seed in range(100, 100 + arguments.seeds):
-            holed = remove(X, seed)
-            hole = np.isnan(holed)
             for name, changed in variants(X.shape[1]).items():
                 if arguments.variants and name not in arguments.variants:
                     continue
-                start = time.perf_counter()
-                imputer = GNRImputer(random_state=seed, verbose=False).set_params(**changed)
-                imputer.fit(holed)
-                seconds = time.perf_counter() - start
-                error = np.sqrt(np.mean((imputer.transform(holed) - X)[hole] ** 2))
-                ess = imputer.impute(holed, m=1).diagnostics["ess"].median()
                 rows.append(
-                    {
-                        "table": table, "seed": seed, "variant": name,
-                        "bound": round(float(imputer.history_["validation"].max()), 3),
-                        "rmse": round(float(error), 4), "median_ess": round(float(ess)),
-                        "steps": imputer.n_steps_, "seconds": round(seconds, 1),
-                    }
-                )  # fmt: skip
+                    {"table": table, "seed": seed, "variant": name, **trial(X, seed, changed)}
+                )
                 print(rows[-1], flush=True)
     frame = save(rows, arguments.name)
     shown = frame.pivot_table(

@@ -21,7 +21,7 @@ from bench_mcar import remove
 from tables import save, uci
 from torch import Tensor, nn
 
-from pyro_gnr.data.table import Schema
+from pyro_gnr.data import Schema
 from pyro_gnr.inference.objective import GRADIENTS, IWELBO
 from pyro_gnr.inference.training import TrainingPlan, local_seed, train
 from pyro_gnr.model.assemble import assemble, start

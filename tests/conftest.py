@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from pyro_gnr.data.columns import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.assemble import assemble
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Guide

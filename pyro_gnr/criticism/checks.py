@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from pyro_gnr.data import frames
 from pyro_gnr.data.censoring import read_cells
-from pyro_gnr.data.columns import CENSORED_KINDS
-from pyro_gnr.data.table import Column, Kind, Table
+from pyro_gnr.data.columns import CENSORED_KINDS, Column, Kind
+from pyro_gnr.data.frames import native_columns
+from pyro_gnr.data.reading import read
+from pyro_gnr.data.table import Table
 from pyro_gnr.imputation.multiple import MultipleImputation
 
 __all__ = [
@@ -104,20 +105,20 @@ def observed_values(table: Table) -> Floats:
     bit. Hidden cells are observed.
 
     Example:
-        >>> from pyro_gnr.data.table import Schema
+        >>> from pyro_gnr.data import Schema
         >>> X = np.array([[1.5, 7.0], [np.nan, 8.0]])
         >>> observed_values(Schema.learn(X).encode(X))
         array([[1.5, 7. ],
                [nan, 8. ]])
     """
     values = np.where(table.observed, table.values, np.nan)
-    natives = zip(table.schema.columns, frames.native_columns(table.frame), strict=True)
+    natives = zip(table.schema.columns, native_columns(table.frame), strict=True)
     modelled = [pair for pair in natives if pair[0].kind is not Kind.IGNORE]
     for j, (column, native) in enumerate(modelled):
         if column.kind in CENSORED_KINDS:
-            values[:, j] = read_cells(frames.read(native, column.name)).numbers
+            values[:, j] = read_cells(read(native, column.name)).numbers
             continue
-        numbers = frames.read(native, column.name).as_numbers() if column.levels is None else None
+        numbers = read(native, column.name).as_numbers() if column.levels is None else None
         if numbers is not None:
             values[:, j] = np.where(table.observed[:, j], numbers, np.nan)
     return values
@@ -233,13 +234,16 @@ def _number_shares(observed: Floats, draws: Floats) -> Shares:
 
 def _shares(labels: list[str], place: NDArray, observed: NDArray, draws: NDArray) -> Shares:
     """Count codes, observed (n,) and imputed (M, n'), at the bar that each code belongs to."""
+    bars, n_bars = place[observed.astype(np.intp)], len(labels)
+    imputed = np.array([_share(draw, n_bars) for draw in place[draws.astype(np.intp)]])
+    return Shares(tuple(labels), _share(bars, n_bars), imputed, len(observed), draws.shape[1])
 
-    def share(codes: NDArray) -> Floats:
-        counts = np.bincount(place[codes.astype(np.intp)], minlength=len(labels))
-        return counts / len(codes) if len(codes) else np.full(len(labels), np.nan)
 
-    imputed = np.array([share(draw) for draw in draws])
-    return Shares(tuple(labels), share(observed), imputed, len(observed), draws.shape[1])
+def _share(bars: NDArray, n_bars: int) -> Floats:
+    """Shares (n_bars,) of the bars (n,) that cells belong to; NaN without a cell."""
+    if not len(bars):
+        return np.full(n_bars, np.nan)
+    return np.bincount(bars, minlength=n_bars) / len(bars)
 
 
 def _counted(column: Column, observed: Floats, draws: Floats) -> bool:

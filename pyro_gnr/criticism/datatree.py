@@ -10,7 +10,7 @@ import numpy as np
 
 from pyro_gnr import __version__
 from pyro_gnr.criticism.checks import incomplete_columns, observed_values
-from pyro_gnr.data.table import Column
+from pyro_gnr.data import Column
 from pyro_gnr.imputation.multiple import MultipleImputation
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ This package is numpy, pandas and (where the caller uses it) polars; it never im
 from __future__ import annotations
 
 from pyro_gnr.data.columns import Column, Kind
-from pyro_gnr.data.table import Cell, Schema, Table
+from pyro_gnr.data.schema import Schema
+from pyro_gnr.data.table import Cell, Table
 
 __all__ = ["Cell", "Column", "Kind", "Schema", "Table"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pyro_gnr.data import checks, frames
 from pyro_gnr.data.columns import Kind, encode_column, learn_column
+from pyro_gnr.data.reading import Reading, Scalar, observed_cells, read
 
 __all__ = ["CompleteTable"]
 
@@ -77,9 +78,7 @@ class CompleteTable:
     @property
     def observed(self) -> NDArray[np.bool_]:
         """(N, D), False where an ignored column has a hole of its own."""
-        return np.column_stack(
-            [frames.observed_cells(c) for c in frames.native_columns(self.frame)]
-        )
+        return np.column_stack([observed_cells(c) for c in frames.native_columns(self.frame)])
 
     def positions(self, columns: Sequence[Any]) -> tuple[int, ...]:
         """Find columns that the caller names.
@@ -115,7 +114,7 @@ class CompleteTable:
             ValueError: one has.
         """
         native = frames.native_columns(self.frame)
-        counts = {self.names[j]: int((~frames.observed_cells(native[j])).sum()) for j in columns}
+        counts = {self.names[j]: int((~observed_cells(native[j])).sum()) for j in columns}
         holes = [f"{name!r} ({n})" for name, n in counts.items() if n]
         if holes:
             raise ValueError(
@@ -141,7 +140,7 @@ class CompleteTable:
             raise ValueError(f"column {self.names[j]!r} holds infinite numbers: mend them first.")
         return numbers
 
-    def levels(self, j: int) -> tuple[NDArray[np.intp], tuple[frames.Scalar, ...]]:
+    def levels(self, j: int) -> tuple[NDArray[np.intp], tuple[Scalar, ...]]:
         """Give the (N,) codes and the levels of a column; every number of a column is a level."""
         return self._reading(j).as_levels()
 
@@ -179,13 +178,13 @@ class CompleteTable:
     def _kind(self, j: int) -> Kind | None:
         return self.kinds.get(self.names[j])
 
-    def _reading(self, j: int) -> frames.Reading:
+    def _reading(self, j: int) -> Reading:
         if self._ignored(j):
             raise ValueError(
                 f"column {self.names[j]!r} is ignored, but the holes would depend on its values: "
                 "give it another kind, or leave it out."
             )
-        return frames.read(frames.native_columns(self.frame)[j], self.names[j])
+        return read(frames.native_columns(self.frame)[j], self.names[j])
 
 
 def _standardised(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pyro_gnr.data.frames import Scalar, import_polars, native_columns, scalar
+from pyro_gnr.data.frames import import_polars, native_columns
+from pyro_gnr.data.reading import Scalar, scalar
 
 __all__ = ["Fill", "complete"]
 

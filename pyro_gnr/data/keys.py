@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyro_gnr.data import frames
-from pyro_gnr.data.frames import Reading
+from pyro_gnr.data.reading import Reading, observed_cells
 
 __all__ = ["chain", "hash_numbers", "hash_values", "row_keys", "table_keys"]
 
@@ -163,7 +163,7 @@ def _keys_of_column(frame: Any, row_key: str) -> UInt64:
     if row_key not in names:
         raise ValueError(f"got row_key={row_key!r}, expected one of the columns {list(names)}.")
     column = frames.native_columns(frame)[names.index(row_key)]
-    holes = int((~frames.observed_cells(column)).sum())
+    holes = int((~observed_cells(column)).sum())
     if holes:
         raise ValueError(
             f"row_key column {row_key!r} has {holes} missing cell(s), expected none: fill them, "

@@ -1,33 +1,29 @@
-"""Schema and table: the caller's data as standardised numbers, cell states and row keys.
+"""A table as the model sees it: standardised numbers, cell states and row keys, and the way back.
 
 Letters as everywhere: N rows, D modelled columns. `observed` is True where a cell is observed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pyro_gnr.data import checks, completion, frames, keys
-from pyro_gnr.data.censoring import CODE_BASE, by_value, read_cells
-from pyro_gnr.data.columns import (
-    CENSORED_KINDS,
-    Bounds,
-    Column,
-    Kind,
-    encode_column,
-    ignored_column,
-    learn_column,
-)
+from pyro_gnr.data.censoring import CODE_BASE, read_cells
+from pyro_gnr.data.columns import CENSORED_KINDS, Column, Kind, decode_levels
+from pyro_gnr.data.completion import Fill, complete
+from pyro_gnr.data.frames import native_columns
+from pyro_gnr.data.reading import read
 
-__all__ = ["Cell", "Column", "Kind", "Schema", "Table"]
+if TYPE_CHECKING:
+    from pyro_gnr.data.schema import Schema
+
+__all__ = ["Cell", "Table"]
 
 
 class Cell(IntEnum):
@@ -45,130 +41,6 @@ class Cell(IntEnum):
     HIDDEN = 2
 
 
-@dataclass(frozen=True)
-class Schema:
-    """The columns of a training table: kinds, levels, locations and scales.
-
-    Attributes:
-        columns: all columns in the caller's order, ignored ones included.
-
-    Example:
-        >>> X = pd.DataFrame({"dose": [1.0, None, 3.0], "arm": ["a", "b", None]})
-        >>> schema = Schema.learn(X)
-        >>> [(c.name, str(c.kind), c.holes) for c in schema.columns]
-        [('dose', 'continuous', 1), ('arm', 'binary', 1)]
-        >>> schema.encode(X).values
-        array([[-1.,  0.],
-               [ 0.,  1.],
-               [ 1.,  0.]])
-    """
-
-    columns: tuple[Column, ...]
-
-    @property
-    def modelled(self) -> tuple[Column, ...]:
-        """The D columns that the model sees, in the caller's order."""
-        return tuple(c for c in self.columns if c.kind is not Kind.IGNORE)
-
-    @classmethod
-    def learn(cls, X: Any, kinds: Mapping[str, str | Kind] | None = None) -> Schema:
-        """Learn the schema of a training table.
-
-        Args:
-            X: pandas or polars DataFrame, or (N, D) array of numbers.
-            kinds: how to model some columns, by name: "continuous", "positive", "bounded" (or
-                "bounded(0, 20)"), "count", "binary", "categorical", "ordinal", "censored",
-                "censored_log" or "ignore"; see `Kind`. Others go by dtype and values: booleans,
-                strings and categories are categorical (binary with two levels; ordinal with more
-                if pandas calls the categories ordered); numbers are continuous (binary if the
-                observed ones are exactly 0 and 1). Strings that are all numbers or intervals
-                ("<0.5", ">100", "0.2-0.5", "[0.2, 0.5]"), with at least one of either, are
-                censored; on the scale of the logarithm ("censored_log") if all are positive and
-                some have a limit above only, as limits of detection have.
-
-        Returns:
-            The schema.
-
-        Raises:
-            ValueError: fewer than two rows, no column to model, duplicate names, a column
-                without observed values, infinite values, free text, or a kind that is unknown,
-                for an unknown column, or does not fit the values.
-            TypeError: X is no table, or a column is of a dtype that cannot be modelled.
-        """
-        frame = frames.as_frame(X)
-        names = frames.column_names(frame)
-        chosen = checks.chosen_kinds(names, kinds or {})
-        bounds = checks.chosen_bounds(kinds or {})
-        checks.check_shape(frame, names, chosen)
-        native = zip(names, frames.native_columns(frame), strict=True)
-        return cls(
-            tuple(_learn(column, n, chosen.get(n), bounds=bounds.get(n)) for n, column in native)
-        )
-
-    def encode(self, X: Any, *, row_key: str | None = None) -> Table:
-        """Encode a table with the columns of this schema.
-
-        Args:
-            X: pandas or polars DataFrame, or (N, D) array of numbers.
-            row_key: name of a column whose values alone name the rows (unique, none missing).
-                None names a row by its content and its index label or occurrence number.
-
-        Returns:
-            The encoded table.
-
-        Raises:
-            ValueError: no rows; columns added, dropped, renamed, reordered or retyped; infinite
-                values; a level not seen in training; an unusable `row_key`.
-            TypeError: X is no table, or a column is of a dtype that cannot be modelled.
-
-        Warns:
-            UserWarning: a column without holes in training has one here.
-        """
-        frame = frames.as_frame(X)
-        checks.check_rows(frame)
-        checks.check_names(frame, [c.name for c in self.columns])
-        native = frames.native_columns(frame)
-        pairs = [
-            (column, frames.read(series, column.name))
-            for column, series in zip(self.columns, native, strict=True)
-            if column.kind is not Kind.IGNORE
-        ]
-        observed = np.column_stack([reading.observed for _, reading in pairs])
-        checks.warn_of_new_holes(self.modelled, observed)
-        return Table(
-            frame=frames.snapshot(frame),
-            schema=self,
-            values=np.column_stack([encode_column(c, reading) for c, reading in pairs]),
-            states=np.where(observed, Cell.OBSERVED, Cell.MISSING).astype(np.int8),
-            keys=keys.table_keys(
-                frame,
-                [by_value(r) if c.kind in CENSORED_KINDS else r for c, r in pairs],
-                row_key=row_key,
-            ),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give a JSON-able description, for `from_dict`."""
-        return {"columns": [column.to_dict() for column in self.columns]}
-
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> Schema:
-        """Rebuild a schema from `to_dict`.
-
-        Raises:
-            ValueError: the description is not one of a schema.
-
-        Example:
-            >>> schema = Schema.learn(np.array([[1.0], [2.0]]))
-            >>> Schema.from_dict(schema.to_dict()) == schema
-            True
-        """
-        columns = description.get("columns") if isinstance(description, Mapping) else None
-        if not isinstance(columns, (list, tuple)):
-            raise ValueError("got a broken description of a schema: no list of columns.")
-        return cls(tuple(Column.from_dict(column) for column in columns))
-
-
 @dataclass(frozen=True, eq=False)
 class Table:
     """A table as the model sees it, with what is needed to write it back.
@@ -183,6 +55,7 @@ class Table:
         keys: (N,) uint64 row keys.
 
     Example:
+        >>> from pyro_gnr.data.schema import Schema
         >>> X = pd.DataFrame({"dose": [1.0, None, 3.0], "arm": ["a", "b", None]})
         >>> table = Schema.learn(X).encode(X)
         >>> table.missing
@@ -284,6 +157,7 @@ class Table:
             within the limits of their columns; level columns stay codes.
 
         Example:
+            >>> from pyro_gnr.data.schema import Schema
             >>> table = Schema.learn(np.array([[1.0], [3.0]])).encode(np.array([[1.0]]))
             >>> table.decode(np.array([0, 0]), np.array([-1.0, 0.5]))
             array([1. , 2.5])
@@ -310,8 +184,8 @@ class Table:
         the cell is missing or an interval. All else is the caller's own.
         """
         whole = np.arange(len(self.states))
-        fills = {j: completion.Fill(whole, v) for j, v in self._known_numbers.items()}
-        frame = completion.complete(self.frame, fills) if fills else self.frame
+        fills = {j: Fill(whole, v) for j, v in self._known_numbers.items()}
+        frame = complete(self.frame, fills) if fills else self.frame
         if fills and not isinstance(frame, (pd.DataFrame, np.ndarray)):
             names = [frame.columns[j] for j in fills]
             frame = frame.with_columns([frame[name].fill_nan(None) for name in names])
@@ -321,17 +195,17 @@ class Table:
     def _known_numbers(self) -> dict[int, NDArray[np.float64]]:
         """Numbers (N,) of the censored columns that came as text, by place; NaN elsewhere."""
         found = {}
-        natives = frames.native_columns(self.frame)
+        natives = native_columns(self.frame)
         for place, (column, native) in enumerate(zip(self.schema.columns, natives, strict=True)):
             if column.kind in CENSORED_KINDS:
-                reading = frames.read(native, column.name)
+                reading = read(native, column.name)
                 if reading.numbers is None:
                     found[place] = read_cells(reading).numbers
         return found
 
     def interval_texts(self) -> dict[str, NDArray[np.object_]]:
         """Give the caller's text (N,) of interval cells, None elsewhere, by censored column."""
-        natives = frames.native_columns(self.frame)
+        natives = native_columns(self.frame)
         cells = dict(zip((c.name for c in self.schema.modelled), self.intervals.T, strict=True))
         texts = {}
         for place in self._known_numbers:
@@ -367,11 +241,10 @@ class Table:
             if place in self._known_numbers:
                 numbers = self._known_numbers[place].copy()
                 numbers[rows[part]] = decoded[part]
-                fills[place] = completion.Fill(np.arange(len(numbers)), numbers)
+                fills[place] = Fill(np.arange(len(numbers)), numbers)
             elif len(part):
-                values_in_units = _in_units(column, decoded[part])
-                fills[place] = completion.Fill(rows[part], values_in_units, column.levels or ())
-        return completion.complete(self.frame, fills)
+                fills[place] = _fill(column, rows[part], decoded[part])
+        return complete(self.frame, fills)
 
     def index_labels(self) -> pd.Index:
         """Give the (N,) labels of the rows for reports: the pandas index, or 0..N-1."""
@@ -397,17 +270,8 @@ class Table:
         return values
 
 
-def _in_units(column: Column, decoded: NDArray[np.float64]) -> np.ndarray:
-    """Replace codes by levels; numbers stay."""
+def _fill(column: Column, rows: NDArray[np.intp], decoded: NDArray[np.float64]) -> Fill:
+    """Numbers as they are, and levels for codes."""
     if column.levels is None:
-        return decoded
-    levels = np.empty(len(column.levels), dtype=object)
-    levels[:] = column.levels
-    return levels[decoded.astype(np.intp)]
-
-
-def _learn(native: Any, name: str, kind: Kind | None, *, bounds: Bounds | None) -> Column:
-    if kind is Kind.IGNORE:
-        holes = int((~frames.observed_cells(native)).sum())
-        return ignored_column(name, dtype=str(native.dtype), holes=holes)
-    return learn_column(frames.read(native, name), kind, bounds=bounds)
+        return Fill(rows, decoded)
+    return Fill(rows, decode_levels(column, decoded), column.levels)

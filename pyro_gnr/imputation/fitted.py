@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyro_gnr.data.table import Schema, Table
+from pyro_gnr.data import Schema, Table
 from pyro_gnr.imputation.mixtures import Mixture, Particles
 from pyro_gnr.inference.posterior import Posterior, infer, resample
 from pyro_gnr.inference.progress import progress

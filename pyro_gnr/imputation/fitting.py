@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pyro_gnr.data.table import Table
+from pyro_gnr.data import Table
 from pyro_gnr.imputation.fitted import FittedModel
 from pyro_gnr.inference.training import (
     Data,

@@ -17,8 +17,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-from pyro_gnr.data import checks, frames
-from pyro_gnr.data.table import Schema, Table
+from pyro_gnr.data import Schema, Table, checks, frames
 from pyro_gnr.imputation.configuration import (
     configuration,
     configuration_of_fit,

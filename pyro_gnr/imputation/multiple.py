@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from pyro_gnr.data.table import Column, Table
+from pyro_gnr.data import Column, Table
 from pyro_gnr.imputation.fitted import Draws, FittedModel
 from pyro_gnr.imputation.settings import is_number
 

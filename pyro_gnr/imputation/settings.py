@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from pyro_gnr.data.table import Schema
+from pyro_gnr.data import Schema
 from pyro_gnr.inference.objective import check_gradient
 from pyro_gnr.model.assemble import FUSIONS
 from pyro_gnr.model.features import feature_counts

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pyro_gnr import __version__
+from pyro_gnr.data import Schema
 from pyro_gnr.data.files import staged
-from pyro_gnr.data.table import Schema
 from pyro_gnr.imputation.configuration import configured
 from pyro_gnr.imputation.fitted import FittedModel
 from pyro_gnr.imputation.settings import Settings, check_settings, is_whole, resolve_device

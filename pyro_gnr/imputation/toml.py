@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from pyro_gnr.data.columns import Kind
+from pyro_gnr.data import Kind
 from pyro_gnr.imputation.configuration import NONE, SECTIONS, defaults
 from pyro_gnr.model.assemble import FUSIONS
 from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS

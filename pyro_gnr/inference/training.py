@@ -151,7 +151,7 @@ class _Best:
     """The best weights so far, and how long ago they were."""
 
     patience: int
-    modules: tuple[nn.Module, ...]
+    modules: tuple[nn.Module, nn.Module]
     value: float = -math.inf
     step: int = 0
     since: int = 0
@@ -170,6 +170,44 @@ class _Best:
         """Give the modules their best weights back."""
         for module, state in zip(self.modules, self.state, strict=True):
             module.load_state_dict(state)
+
+
+@dataclass
+class _Watch:
+    """Looks at training now and then: the history, the callback, and when it is enough."""
+
+    validation: Validation | None
+    callback: Callable[[Progress], None] | None
+    best: _Best
+    history: list[Progress] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Take note of the weights before the first step."""
+        value = self._held_out_bound(0)
+        if value is not None:
+            self.best.offer(value, 0)
+
+    def __call__(self, step: int, loss: float) -> bool:
+        """Take note of a step and the loss since the last; True if training should end."""
+        value = self._held_out_bound(step)
+        self.history.append(Progress(step, loss, value))
+        if self.callback is not None:
+            self.callback(self.history[-1])
+        return value is not None and self.best.offer(value, step)
+
+    def end(self, max_steps: int) -> Fit:
+        """Restore the best weights, if any bound could tell which these are."""
+        last = self.history[-1].step if self.history else 0
+        if self.validation is None:
+            return Fit(self.history, last, stopped_early=False)
+        self.best.restore()
+        return Fit(self.history, self.best.step, stopped_early=last < max_steps)
+
+    def _held_out_bound(self, step: int) -> float | None:
+        if self.validation is None:
+            return None
+        with _singular_means_diverged(step):
+            return _finite(self.validation(*self.best.modules), step, "held-out bound")
 
 
 def train(
@@ -206,32 +244,21 @@ def train(
     """
     step = _Stepper(model, guide, data, plan=plan, row_weights=row_weights)
     step.loss_of.eval()
-    history: list[Progress] = []
-    best = _Best(plan.patience, (model, guide))
+    watch = _Watch(validation, callback, _Best(plan.patience, (model, guide)))
     with (
         local_seed(seed, data[0].device),
         progress(plan.max_steps, "training", show=progress_bar) as advance,
     ):
-        if validation is not None:
-            best.offer(_validated(validation, model, guide, 0), 0)
+        watch.start()
         losses: list[float] = []
         for number, rows in enumerate(_minibatches(len(data[0]), plan), start=1):
             losses.append(step(number, rows))
             advance(f"loss {losses[-1]:.3f}")
-            if number % plan.evaluate_every and number < plan.max_steps:
-                continue
-            value = None if validation is None else _validated(validation, model, guide, number)
-            history.append(Progress(number, sum(losses) / len(losses), value))
-            losses.clear()
-            if callback is not None:
-                callback(history[-1])
-            if value is not None and best.offer(value, number):
-                break
-    last = history[-1].step if history else 0
-    if validation is None:
-        return Fit(history, last, stopped_early=False)
-    best.restore()
-    return Fit(history, best.step, stopped_early=last < plan.max_steps)
+            if number % plan.evaluate_every == 0 or number == plan.max_steps:
+                if watch(number, sum(losses) / len(losses)):
+                    break
+                losses.clear()
+    return watch.end(plan.max_steps)
 
 
 class _Stepper:
@@ -274,11 +301,6 @@ class _Stepper:
         self.schedule.step()
         self.loss_of.eval()  # what held-out bounds, callbacks and the caller get
         return value
-
-
-def _validated(validation: Validation, model: nn.Module, guide: nn.Module, step: int) -> float:
-    with _singular_means_diverged(step):
-        return _finite(validation(model, guide), step, "held-out bound")
 
 
 def _minibatches(n_rows: int, plan: TrainingPlan) -> Iterator[Tensor]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
 from pyro_gnr.model.features import Features
 from pyro_gnr.model.gnr import GNR

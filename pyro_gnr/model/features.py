@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.censoring import CODE_BASE
-from pyro_gnr.data.columns import NUDGE, POSITIVE_LIMITS
-from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.data.columns.column import NUDGE, POSITIVE_LIMITS
 from pyro_gnr.model.truncation import NO_LIMIT, TruncatedNormal
 
 __all__ = [

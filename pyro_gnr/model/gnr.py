@@ -41,7 +41,7 @@ class GNR(nn.Module):
     Source: Chen, Xu, Wang & Yang, CIKM 2023 (arXiv 2308.08158).
 
     Example:
-        >>> from pyro_gnr.data.table import Schema
+        >>> from pyro_gnr.data import Schema
         >>> from pyro_gnr.model.assemble import assemble
         >>> import numpy as np
         >>> X = np.array([[1.0, 2.0], [2.0, np.nan], [3.5, 1.0]])

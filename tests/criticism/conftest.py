@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pyro_gnr import GNRImputer, MultipleImputation
-from pyro_gnr.data.table import Schema
+from pyro_gnr.data import Schema
 from pyro_gnr.imputation.fitted import Draws
 
 

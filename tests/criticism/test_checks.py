@@ -13,7 +13,7 @@ from pyro_gnr.criticism.checks import (
     observed_against_imputed,
     observed_values,
 )
-from pyro_gnr.data.table import Schema
+from pyro_gnr.data import Schema
 
 
 def integral(curve):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pyro_gnr.data import Kind, Schema
 from pyro_gnr.data.datasets import load_nhanes
-from pyro_gnr.data.table import Kind, Schema
 
 HOLES = {
     "education": 6,

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 import scipy.sparse
 
-from pyro_gnr.data.frames import as_frame, column_names, read
+from pyro_gnr.data.frames import as_frame, column_names
 
 
 @pytest.mark.parametrize(
@@ -40,16 +40,6 @@ def test_objects_and_lists_become_numbers():
 def test_frames_are_passed_on():
     for X in (pd.DataFrame({1: [1]}), pl.DataFrame({"a": [1]}), np.zeros((2, 2))):
         assert as_frame(X) is X
-
-
-def test_reading_sorts():
-    assert read(pd.Series([True, None], dtype="boolean"), "b").boolean
-    assert read(pl.Series([1, None]), "n").whole
-    assert read(pl.Series([1, None]), "n").as_levels()[1] == (1,)
-    assert read(pd.Series(["a", "b"]), "c").as_numbers() is None
-    assert read(pd.Series([2, 3.5], dtype=object), "o").as_numbers().tolist() == [2.0, 3.5]
-    nothing = read(pd.Series([None, None], dtype=object), "e")
-    assert nothing.as_levels()[0].tolist() == [-1, -1] and nothing.as_levels()[1] == ()
 
 
 def test_polars_stays_optional():

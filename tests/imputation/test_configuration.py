@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from pyro_gnr import GNRImputer
-from pyro_gnr.data.columns import Kind
+from pyro_gnr.data import Kind
 from pyro_gnr.imputation.configuration import LOCAL, defaults, read
 from pyro_gnr.imputation.toml import to_toml
 from pyro_gnr.model.likelihoods import Gaussian, StudentT, Truncated

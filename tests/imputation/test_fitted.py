@@ -6,8 +6,7 @@ import torch
 from pandas.testing import assert_frame_equal
 from scipy import special, stats
 
-from pyro_gnr.data.columns import Column, Kind
-from pyro_gnr.data.table import Cell, Schema, Table
+from pyro_gnr.data import Cell, Column, Kind, Schema, Table
 from pyro_gnr.imputation.fitted import FittedModel
 from pyro_gnr.model.mechanisms import SelfMasking
 

@@ -16,7 +16,7 @@ from torch.distributions import (
     StudentT,
 )
 
-from pyro_gnr.data.columns import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.imputation import mixtures
 from pyro_gnr.imputation.mixtures import Mixture
 from pyro_gnr.model.likelihoods import Truncated

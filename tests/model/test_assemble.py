@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pyro_gnr.data.columns import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.inference.objective import IWELBO, log_weights
 from pyro_gnr.model.assemble import assemble, implied_kinds, likelihood_templates
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion

@@ -3,8 +3,8 @@ import pytest
 import torch
 from scipy import stats
 
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.censoring import CODE_BASE
-from pyro_gnr.data.columns import Column, Kind
 from pyro_gnr.model.features import SMALLEST_SCALE, Features, feature_counts, natural
 
 

@@ -18,8 +18,8 @@ from pyro_gnr.data.amputers.checks import (
 )
 from pyro_gnr.data.amputers.scores import signed
 from pyro_gnr.data.complete import CompleteTable
-from pyro_gnr.data.frames import Scalar
 from pyro_gnr.data.rates import Link, check_link, hard_probabilities, soft_probabilities
+from pyro_gnr.data.reading import Scalar
 
 __all__ = ["AboveMean", "HardSelfMasking", "SelfMasking"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.linear import LinearModel
 

@@ -8,7 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.base import Likelihood
 from pyro_gnr.model.linear import LinearModel

@@ -6,7 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_gnr.data.table import Kind
+from pyro_gnr.data import Kind
 from pyro_gnr.model.conditionals import Shape
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.natural_scale import NaturalScale
@@ -43,7 +43,7 @@ class Beta(NaturalScale):
     Source: Ferrari & Cribari-Neto, Journal of Applied Statistics 2004 (mean and precision).
 
     Example:
-        >>> from pyro_gnr.data.table import Column
+        >>> from pyro_gnr.data import Column
         >>> likelihood = Beta()
         >>> likelihood.build([Column("score", Kind.BOUNDED, "float64", scale=20.0)], u_dim=4)
         >>> x = likelihood(torch.zeros(7, 4)).sample()

@@ -10,8 +10,8 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.censoring import CODE_BASE
-from pyro_gnr.data.table import Column, Kind
 from pyro_gnr.model.conditionals import Shape
 from pyro_gnr.model.features import interval_limits
 from pyro_gnr.model.likelihoods.location_scale import LocationScale

@@ -6,7 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_gnr.data.table import Kind
+from pyro_gnr.data import Kind
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.natural_scale import NaturalScale
 from pyro_gnr.model.linear import LinearModel
@@ -31,7 +31,7 @@ class Gamma(NaturalScale):
         ValueError: `floor` is not in (0, 1), or `ceiling` is not above it.
 
     Example:
-        >>> from pyro_gnr.data.table import Column
+        >>> from pyro_gnr.data import Column
         >>> likelihood = Gamma()
         >>> likelihood.build([Column("income", Kind.POSITIVE, "float64", scale=3e4)], u_dim=4)
         >>> bool((likelihood(torch.zeros(7, 4)).sample() > 0).all())

@@ -25,7 +25,7 @@ class Gaussian(LocationScale):
 
     Example:
         >>> import torch
-        >>> from pyro_gnr.data.table import Column, Kind
+        >>> from pyro_gnr.data import Column, Kind
         >>> likelihood = Gaussian(floor=0.2)
         >>> likelihood.build([Column("a", Kind.CONTINUOUS, "float64")], u_dim=4)
         >>> likelihood(torch.zeros(7, 4)).batch_shape

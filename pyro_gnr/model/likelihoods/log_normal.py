@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyro.distributions as dist
 from torch import Tensor
 
-from pyro_gnr.data.table import Kind
+from pyro_gnr.data import Kind
 from pyro_gnr.model.likelihoods.natural_scale import NaturalScale
 
 __all__ = ["LogNormal"]
@@ -27,7 +27,7 @@ class LogNormal(NaturalScale):
 
     Example:
         >>> import torch
-        >>> from pyro_gnr.data.table import Column
+        >>> from pyro_gnr.data import Column
         >>> likelihood = LogNormal()
         >>> likelihood.build([Column("income", Kind.POSITIVE, "float64", scale=3e4)], u_dim=4)
         >>> bool((likelihood(torch.zeros(7, 4)).sample() > 0).all())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import FeatureScale, natural
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
 from pyro_gnr.model.linear import LinearModel

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyro.distributions as dist
 from torch import Tensor
 
-from pyro_gnr.data.table import Column
+from pyro_gnr.data import Column
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.overdispersed import Overdispersed
 from pyro_gnr.model.linear import LinearModel
@@ -30,7 +30,7 @@ class NegativeBinomial(Overdispersed):
 
     Example:
         >>> import torch
-        >>> from pyro_gnr.data.table import Kind
+        >>> from pyro_gnr.data import Kind
         >>> likelihood = NegativeBinomial()
         >>> likelihood.build([Column("visits", Kind.COUNT, "int64", whole=True)], u_dim=4)
         >>> likelihood(torch.zeros(7, 4)).batch_shape

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
-from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.base import Likelihood
 from pyro_gnr.model.likelihoods.bernoulli import STEEPEST

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyro.distributions as dist
 from torch import Tensor
 
-from pyro_gnr.data.table import Column
+from pyro_gnr.data import Column
 from pyro_gnr.model.likelihoods.counts import Counts
 
 __all__ = ["Poisson"]
@@ -21,7 +21,7 @@ class Poisson(Counts):
 
     Example:
         >>> import torch
-        >>> from pyro_gnr.data.table import Kind
+        >>> from pyro_gnr.data import Kind
         >>> likelihood = Poisson()
         >>> likelihood.build([Column("visits", Kind.COUNT, "int64", whole=True)], u_dim=4)
         >>> likelihood(torch.zeros(7, 4)).batch_shape

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pyro_gnr.data.table import Column
+from pyro_gnr.data import Column
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
 
 __all__ = ["StudentT"]
@@ -31,7 +31,7 @@ class StudentT(LocationScale):
         ValueError: `floor`, `ceiling` or `df` is out of range.
 
     Example:
-        >>> from pyro_gnr.data.table import Kind
+        >>> from pyro_gnr.data import Kind
         >>> likelihood = StudentT(df=4.0)
         >>> likelihood.build([Column("a", Kind.CONTINUOUS, "float64")], u_dim=4)
         >>> likelihood(torch.zeros(7, 4)).batch_shape

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyro_gnr.data.table import Column
+from pyro_gnr.data import Column
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
 from pyro_gnr.model.truncation import NO_LIMIT, TruncatedNormal
 

@@ -8,7 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyro_gnr.data.table import Column
+from pyro_gnr.data import Column
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.counts import Counts
 from pyro_gnr.model.likelihoods.zero_inflated import ZeroInflated, excess_zeros
@@ -25,7 +25,7 @@ class ZeroInflatedPoisson(Counts):
     Source: Lambert, Technometrics 1992.
 
     Example:
-        >>> from pyro_gnr.data.table import Kind
+        >>> from pyro_gnr.data import Kind
         >>> likelihood = ZeroInflatedPoisson()
         >>> likelihood.build([Column("visits", Kind.COUNT, "int64", whole=True)], u_dim=4)
         >>> likelihood(torch.zeros(7, 4)).mean.shape

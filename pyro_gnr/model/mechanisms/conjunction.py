@@ -8,7 +8,7 @@ import torch
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
-from pyro_gnr.data.table import Column
+from pyro_gnr.data import Column
 from pyro_gnr.model.likelihoods.bernoulli import STEEPEST
 from pyro_gnr.model.linear import LinearModel
 from pyro_gnr.model.mechanisms.base import Mechanism, coins
@@ -30,7 +30,7 @@ class Conjunction(Mechanism):
     Source: Chen, Xu, Wang & Yang, CIKM 2023 (arXiv 2308.08158).
 
     Example:
-        >>> from pyro_gnr.data.table import Kind
+        >>> from pyro_gnr.data import Kind
         >>> columns = [Column("a", Kind.CONTINUOUS, "float64") for _ in range(2)]
         >>> mechanism = Conjunction()
         >>> mechanism.build(columns, 4, rates=torch.tensor([0.8, 1.0]))

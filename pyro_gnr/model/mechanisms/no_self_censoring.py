@@ -8,7 +8,7 @@ import torch
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
-from pyro_gnr.data.table import Column
+from pyro_gnr.data import Column
 from pyro_gnr.model.features import Features
 from pyro_gnr.model.mechanisms.base import Mechanism, coins
 
@@ -29,7 +29,7 @@ class NoSelfCensoring(Mechanism):
         here u serves both.
 
     Example:
-        >>> from pyro_gnr.data.table import Kind
+        >>> from pyro_gnr.data import Kind
         >>> columns = [Column(name, Kind.CONTINUOUS, "float64") for name in "ab"]
         >>> mechanism = NoSelfCensoring()
         >>> mechanism.build(columns, 4, rates=torch.tensor([0.8, 0.5]))

@@ -9,7 +9,7 @@ import torch
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
-from pyro_gnr.data.table import Column
+from pyro_gnr.data import Column
 from pyro_gnr.model.conditionals import tanh_network
 from pyro_gnr.model.features import Features
 from pyro_gnr.model.mechanisms.base import Mechanism, coins
@@ -41,7 +41,7 @@ class Selection(Mechanism):
     Source: Ipsen, Mattei & Frellsen 2021 (arXiv 2006.12871), "agnostic".
 
     Example:
-        >>> from pyro_gnr.data.table import Kind
+        >>> from pyro_gnr.data import Kind
         >>> columns = [Column(name, Kind.CONTINUOUS, "float64") for name in "ab"]
         >>> mechanism = Selection()
         >>> mechanism.build(columns, 4, rates=torch.tensor([0.8, 1.0]))

@@ -10,7 +10,7 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pyro_gnr.data.table import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import Features, NaturalScale
 from pyro_gnr.model.likelihoods.block import Block, Columnwise
 from pyro_gnr.model.mechanisms.base import Collapsible, coins

@@ -51,7 +51,7 @@ class VampPrior(Prior):
     Source: Tomczak & Welling, AISTATS 2018 (arXiv 1705.07120).
 
     Example:
-        >>> from pyro_gnr.data.table import Column, Kind
+        >>> from pyro_gnr.data import Column, Kind
         >>> from pyro_gnr.model.features import Features
         >>> columns = [Column(name, Kind.CONTINUOUS, "float64") for name in "ab"]
         >>> prior = VampPrior(components=5)

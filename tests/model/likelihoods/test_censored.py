@@ -4,9 +4,8 @@ import pytest
 import torch
 from scipy import stats
 
-from pyro_gnr.data import Schema
+from pyro_gnr.data import Column, Kind, Schema
 from pyro_gnr.data.censoring import CODE_BASE
-from pyro_gnr.data.columns import Column, Kind
 from pyro_gnr.model.likelihoods import Censored, Columnwise
 from pyro_gnr.model.likelihoods.block import Block
 from pyro_gnr.model.likelihoods.censored import CensoredNormal

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pyro_gnr.data.columns import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.assemble import assemble, check_values
 from pyro_gnr.model.likelihoods import Truncated
 from pyro_gnr.model.transport import cdf, transport

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pyro_gnr.data.columns import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import Features
 from pyro_gnr.model.likelihoods import BlockLikelihood, Truncated
 from pyro_gnr.model.mechanisms import NoSelfCensoring, Selection, SelfMasking

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from pyro_gnr.data.columns import Column, Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.inference.objective import IWELBO, log_weights
 from pyro_gnr.model.assemble import assemble
 from pyro_gnr.model.likelihoods import Columnwise

@@ -1,30 +1,23 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-from typer.testing import CliRunner
 
-from pyro_gnr.cli import app
-from pyro_gnr.cli_ampute import ampute as command
+from pyro_gnr.cli.ampute import ampute as command
 from pyro_gnr.data.amputation import MECHANISMS, SelfMasking, ampute
 from pyro_gnr.data.files import read_table
 
 
-class Ran(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-def run(*arguments: object) -> Ran:
-    result = CliRunner().invoke(app, ["ampute", *map(str, arguments)], catch_exceptions=False)
-    return Ran(result.exit_code, result.stdout, result.stderr)
+@pytest.fixture
+def run(run):
+    """Call pyro-gnr ampute with these arguments."""
+    return partial(run, "ampute")
 
 
 @pytest.fixture
@@ -49,7 +42,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_example_of_the_docs(table, tmp_path):
+def test_the_example_of_the_docs(run, table, tmp_path):
     out, mask = tmp_path / "holes.csv", tmp_path / "mask.csv"
     ran = run(
         *(table, "--output", out, "--mechanism", "self_masking", "--rate", "0.3"),
@@ -80,7 +73,7 @@ def test_the_example_of_the_docs(table, tmp_path):
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
-def test_every_mechanism(table, tmp_path, name):
+def test_every_mechanism(run, table, tmp_path, name):
     columns = ["income", "children"] if name == "above_mean" else ["income", "region"]
     options = [word for column in columns for word in ("--column", column)]
     ran = run(
@@ -108,10 +101,10 @@ def test_every_mechanism(table, tmp_path, name):
         ["--mechanism", "general_mnar", "--drop-empty-rows", "--rate", "0.6"],
     ],
 )
-def test_options_reach_their_mechanism(table, tmp_path, words):
+def test_options_reach_their_mechanism(run, table, tmp_path, words):
     base = (table, "--kind", "id=ignore", "--quiet")
     column = () if "income" in words else ("--column", "region")
-    assert run(*base, *column, *words, "--output", tmp_path / "a.csv") == Ran(0, "", "")
+    assert run(*base, *column, *words, "--output", tmp_path / "a.csv") == (0, "", "")
     plain = [*words[:2], *column, *(("--column", "income") if "above_mean" in words else ())]
     assert run(*base, *plain, "--output", tmp_path / "b.csv").status == 0
     assert (tmp_path / "a.csv").read_bytes() != (tmp_path / "b.csv").read_bytes()
@@ -125,20 +118,20 @@ def test_every_option_of_every_mechanism_but_blocks_is_an_option_here():
         assert {flags.get(name, name) for name in names} <= here
 
 
-def test_the_help_names_every_mechanism():
+def test_the_help_names_every_mechanism(run):
     text = " ".join(run("--help").out.replace("│", " ").split())
     for name in MECHANISMS:
         assert f"{name} (" in text
 
 
-def test_the_seed_decides(table, tmp_path):
+def test_the_seed_decides(run, table, tmp_path):
     for name, seed in [("a", 5), ("b", 5), ("c", 6)]:
         assert run(table, "--output", tmp_path / f"{name}.csv", "--seed", seed).status == 0
     made = files(tmp_path)
     assert made["a.csv"] == made["b.csv"] != made["c.csv"]
 
 
-def test_parquet_keeps_index_and_dtypes(tmp_path):
+def test_parquet_keeps_index_and_dtypes(run, tmp_path):
     frame = pd.DataFrame(
         {
             "n": np.arange(50, dtype="int32"),
@@ -159,7 +152,7 @@ def test_parquet_keeps_index_and_dtypes(tmp_path):
     assert list(out["arm"].cat.categories) == ["b", "a", "never"]
 
 
-def test_empty_rows_are_reported(table, tmp_path):
+def test_empty_rows_are_reported(run, table, tmp_path):
     options = ("--output", tmp_path / "o.csv", "--rate", "0.9", "--kind", "id=continuous")
     out = run(table, *options).out
     empty = int(pd.read_csv(tmp_path / "o.csv").isna().all(axis=1).sum())
@@ -185,7 +178,7 @@ def test_empty_rows_are_reported(table, tmp_path):
         (["--mask", "TABLE"], "is, or holds, the input"),
     ],
 )
-def test_bad_calls_make_nothing(table, tmp_path, words, message):
+def test_bad_calls_make_nothing(run, table, tmp_path, words, message):
     before = files(tmp_path)
     places = {"OUT": tmp_path / "o.csv", "TABLE": table, "mask": tmp_path / "mask"}
     ran = run(table, "--output", tmp_path / "o.csv", *[places.get(w, w) for w in words])
@@ -195,13 +188,13 @@ def test_bad_calls_make_nothing(table, tmp_path, words, message):
 
 
 @pytest.mark.parametrize("name", ["o", "o.xlsx", "people.csv", "none/o.csv"])
-def test_outputs_that_cannot_be(table, tmp_path, name):
+def test_outputs_that_cannot_be(run, table, tmp_path, name):
     before = files(tmp_path)
     assert run(table, "--output", tmp_path / name, "--force").status == 2
     assert files(tmp_path) == before
 
 
-def test_incomplete_tables_are_refused(tmp_path):
+def test_incomplete_tables_are_refused(run, tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n,3\n4,5\n")
     ran = run(path, "--output", tmp_path / "o.csv")
@@ -209,7 +202,7 @@ def test_incomplete_tables_are_refused(tmp_path):
     assert "missing cells in the columns 'a' (1)" in ran.err and "--kind a=ignore" in ran.err
 
 
-def test_existing_files_need_force(table, tmp_path):
+def test_existing_files_need_force(run, table, tmp_path):
     out, mask = tmp_path / "o.csv", tmp_path / "mask.csv"
     words = (table, "--output", out, "--mask", mask)
     assert run(*words).status == 0
@@ -225,7 +218,7 @@ def test_existing_files_need_force(table, tmp_path):
     assert files(tmp_path)["mask.csv"] != before["mask.csv"]
 
 
-def test_failing_work_leaves_everything_as_it_was(table, tmp_path, monkeypatch):
+def test_failing_work_leaves_everything_as_it_was(run, table, tmp_path, monkeypatch):
     words = (table, "--output", tmp_path / "o.csv", "--mask", tmp_path / "mask.csv", "--force")
     assert run(*words).status == 0
     before = files(tmp_path)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from pyro_gnr.console import counted, errors, rich_table, show
-from pyro_gnr.options import (
+from pyro_gnr.cli.console import counted, rich_table, show
+from pyro_gnr.cli.errors import errors
+from pyro_gnr.cli.options import (
     ForceOption,
     KindOption,
     QuietOption,
     TableArgument,
-    check_file,
     parse_kinds,
     split_pair,
 )
+from pyro_gnr.cli.outputs import check_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,6 +122,24 @@ SeedOption = Annotated[
 ]
 
 
+class Files(NamedTuple):
+    """What is read and what is written; no mask where None."""
+
+    table: Path
+    output: Path
+    mask: Path | None
+
+
+class Plan(NamedTuple):
+    """What the caller said about the holes, whatever their mechanism; None where nothing."""
+
+    rate: float | None
+    columns: Sequence[str] | None
+    kinds: Sequence[str] | None
+    drop_empty_rows: bool
+    seed: int
+
+
 def ampute(
     table: TableArgument,
     output: OutputOption,
@@ -144,30 +163,41 @@ def ampute(
     quiet: QuietOption = False,
 ) -> None:
     """Make holes in a complete table, for tests and simulation studies."""
-    with errors(), ExitStack() as stack:
+    words = {"direction": direction, "link": link, "positivity": positivity}
+    numbers = {"slope": slope, "offset": offset, "latents": latents, "noise": noise}
+    options = {**words, **numbers, "levels": level, "predictors": predictor}
+    plan = Plan(rate=rate, columns=column, kinds=kind, drop_empty_rows=drop_empty_rows, seed=seed)
+    with errors():
+        made = _ampute(Files(table, output, mask), mechanism, options, plan=plan, force=force)
+    if not quiet:
+        _summarise(made, output)
+
+
+def _ampute(
+    files: Files, mechanism: str, options: Mapping[str, Any], *, plan: Plan, force: bool
+) -> Amputation:
+    """Make the holes and write what is asked for."""
+    with ExitStack() as stack:
         with errors(before_work=True):
             from pyro_gnr import ampute as make_holes
             from pyro_gnr.data.files import read_table, staged, write_table
 
-            numbers = {"slope": slope, "offset": offset, "latents": latents, "noise": noise}
-            words = {"direction": direction, "link": link, "positivity": positivity}
-            lists = {"levels": _levels(level), "predictors": predictor}
-            amputer = _amputer(mechanism, {**words, **numbers, **lists})
-            _check_files(table, output, mask, force=force)
-            places = [stack.enter_context(staged(o, replace=force)) for o in (output, mask) if o]
+            amputer = _amputer(mechanism, {**options, "levels": _levels(options["levels"])})
+            _check_files(files, force=force)
+            outputs = [path for path in (files.output, files.mask) if path]
+            places = [stack.enter_context(staged(path, replace=force)) for path in outputs]
             made = make_holes(
-                read_table(table),
+                read_table(files.table),
                 amputer,
-                rate=rate,
-                columns=column,
-                kinds=parse_kinds(kind),
-                drop_empty_rows=drop_empty_rows,
-                random_state=seed,
+                rate=plan.rate,
+                columns=plan.columns,
+                kinds=parse_kinds(plan.kinds),
+                drop_empty_rows=plan.drop_empty_rows,
+                random_state=plan.seed,
             )
         for frame, path in zip((made.table, _mask(made)), places, strict=False):
             write_table(frame, path)
-    if not quiet:
-        _summarise(made, output)
+    return made
 
 
 def _levels(pairs: Sequence[str] | None) -> dict[str, list[str]] | None:
@@ -197,7 +227,8 @@ def _amputer(name: str, options: Mapping[str, object]) -> Amputer:
     return MECHANISMS[name](**given)
 
 
-def _check_files(table: Path, output: Path, mask: Path | None, *, force: bool) -> None:
+def _check_files(files: Files, *, force: bool) -> None:
+    table, output, mask = files
     check_file(output, force=force, inputs=[table])
     if mask is not None:
         check_file(mask, force=force, inputs=[table])

@@ -1,22 +1,18 @@
-"""What options and a configuration file say of the model; the command ``pyro-gnr config``."""
+"""What options and a configuration file say of the model."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from pyro_gnr.console import errors
-from pyro_gnr.options import IMPUTATIONS, parse_kinds, parse_pairs
+from pyro_gnr.cli.options import parse_kinds, parse_pairs
 
 if TYPE_CHECKING:
     from pyro_gnr import GNRImputer
 
-__all__ = ["Wanted", "check_columns", "config", "new_imputer"]
+__all__ = ["Wanted", "check_columns", "new_imputer"]
 
 DIRECTIONS = ("high", "low")
 
@@ -116,40 +112,22 @@ def check_columns(wanted: Wanted, imputer: GNRImputer, columns: Sequence[str]) -
         raise ValueError(
             f"{wanted.config}: row_key is {imputer.row_key!r}, expected one of {list(columns)}"
         )
+    _check_direction(wanted, imputer, columns)
 
 
-def config(
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            metavar="DIR",
-            help="A saved model, or a directory of imputations: print what made it.",
-        ),
-    ] = None,
-) -> None:
-    """Print a configuration file (TOML) for --config: all defaults, with what they mean."""
-    with errors(before_work=True):
-        from pyro_gnr.imputation.toml import template, to_toml
-
-        if source is None:
-            from pyro_gnr import GNRImputer
-
-            typer.echo(template(GNRImputer), nl=False)
-        else:
-            typer.echo(to_toml(_configuration_of(source)), nl=False)
-
-
-def _configuration_of(directory: Path) -> dict[str, Any]:
-    """Read the configuration in the manifest of what this package wrote."""
-    from pyro_gnr.imputation.storage import FORMAT, MANIFEST
-
-    path = directory / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        ours, found = manifest["format"] in (FORMAT, IMPUTATIONS), manifest["configuration"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        ours, found = False, None
-    if not ours or not isinstance(found, dict):
-        raise ValueError(f"{path} holds no configuration of pyro_gnr; name a directory it wrote")
-    return found
+def _check_direction(wanted: Wanted, imputer: GNRImputer, columns: Sequence[str]) -> None:
+    """Refuse a direction for a column that is not modelled; only a file can say one by column."""
+    mechanism = imputer.mechanism if isinstance(imputer.mechanism, Mapping) else {}
+    direction = mechanism.get("direction")
+    if not isinstance(direction, Mapping):
+        return
+    kinds = dict(imputer.kinds or {})
+    if imputer.row_key is not None:
+        kinds.setdefault(imputer.row_key, "ignore")
+    modelled = [name for name in columns if kinds.get(name) != "ignore"]
+    unknown = [name for name in direction if name not in modelled]
+    if unknown:
+        raise ValueError(
+            f"{wanted.config}: mechanism: direction names {unknown}, expected modelled columns "
+            f"{modelled}"
+        )

@@ -1,9 +1,7 @@
-"""What several commands take: arguments, and names of outputs, checked before any work."""
+"""What several commands take: arguments and options, and how COLUMN=VALUE is read."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +9,6 @@ from typing import Annotated
 import typer
 
 __all__ = [
-    "FOREIGN",
-    "IMPUTATIONS",
     "ConfigOption",
     "DirectionOption",
     "ForceOption",
@@ -21,35 +17,15 @@ __all__ = [
     "MechanismOption",
     "PriorOption",
     "QuietOption",
+    "RowKeyOption",
+    "SeedOption",
+    "StepsOption",
     "TableArgument",
-    "check_file",
-    "check_output",
-    "is_file",
+    "TablesOption",
     "parse_kinds",
     "parse_pairs",
     "split_pair",
 ]
-
-IMPUTATIONS = "pyro_gnr imputations"  # what a manifest says the directory is
-
-# Formats that a name may ask for and that are not written.
-FOREIGN = frozenset(
-    [
-        ".dta",
-        ".feather",
-        ".gz",
-        ".json",
-        ".ods",
-        ".pkl",
-        ".rds",
-        ".sav",
-        ".tsv",
-        ".txt",
-        ".xls",
-        ".xlsx",
-        ".zip",
-    ]
-)
 
 TableArgument = Annotated[
     Path,
@@ -116,6 +92,29 @@ LikelihoodOption = Annotated[
         "categorical, ordinal or censored. Repeatable.",
     ),
 ]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=2**32 - 1,
+        help="Seed of fit and draws; 0 (or the saved model's) if not given.",
+        metavar="N",
+    ),
+]
+RowKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column that names the rows (unique, none missing): the same row gets the same "
+        "draws wherever it stands. Carried along, not modelled, unless --kind says how.",
+    ),
+]
+StepsOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Most training steps of the fit.")
+]
+TablesOption = Annotated[
+    int, typer.Option("--m", min=1, metavar="M", help="Number of completed tables.")
+]
 ForceOption = Annotated[
     bool,
     typer.Option(
@@ -151,55 +150,3 @@ def parse_pairs(
 def parse_kinds(pairs: Sequence[str] | None) -> dict[str, str]:
     """Parse COLUMN=KIND."""
     return parse_pairs(pairs, option="--kind", expected="COLUMN=KIND", example="id=ignore")
-
-
-def is_file(output: Path) -> bool:
-    """Tell by its name whether an output is one table rather than a directory."""
-    from pyro_gnr.data.files import FORMATS
-
-    return output.suffix.lower() in FORMATS
-
-
-def check_output(output: Path, *, ours: str, force: bool, inputs: Sequence[Path]) -> None:
-    """Refuse, before any work, an output that cannot be or that would destroy something else."""
-    suffix, single = output.suffix.lower(), ours == IMPUTATIONS
-    if suffix in FOREIGN or (not single and is_file(output)):
-        made = "a .csv or .parquet file, or a directory" if single else "a directory"
-        raise ValueError(f"{str(output)!r}: got the ending {suffix}, expected {made}; name that")
-    for path in inputs:
-        if path.resolve() == output.resolve() or output.resolve() in path.resolve().parents:
-            raise ValueError(
-                f"{str(output)!r} is, or holds, the input {str(path)!r}; name another"
-            )
-    if not force or not os.path.lexists(output):
-        return
-    directory = not is_file(output)
-    if directory != output.is_dir():
-        was, wanted = ("file", "directory") if directory else ("directory", "file")
-        raise ValueError(f"{str(output)!r} is a {was} and would become a {wanted}; name another")
-    foreign = _foreign_files(output, ours) if directory else []
-    if foreign:
-        raise ValueError(
-            f"{str(output)!r} holds files that pyro-gnr did not write ({', '.join(foreign[:3])}"
-            f"{', ...' if len(foreign) > 3 else ''}): not replaced; name another"
-        )
-
-
-def check_file(output: Path, *, force: bool, inputs: Sequence[Path]) -> None:
-    """Refuse, before any work, an output that is no table or would destroy something else."""
-    if not is_file(output):
-        raise ValueError(f"{str(output)!r}: expected a .csv or .parquet file; name that")
-    check_output(output, ours=IMPUTATIONS, force=force, inputs=inputs)
-
-
-def _foreign_files(directory: Path, ours: str) -> list[str]:
-    """Files that the directory's manifest does not name; without a manifest, all of them."""
-    from pyro_gnr.imputation.storage import MANIFEST
-
-    found = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if not p.is_dir()}
-    try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        known = {MANIFEST, *manifest["files"]} if manifest["format"] == ours else set()
-    except (OSError, ValueError, KeyError, TypeError):
-        known = set()
-    return sorted(found - known)

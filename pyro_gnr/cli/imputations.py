@@ -1,0 +1,65 @@
+"""Write completed tables: one long table, or M tables and a manifest."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyro_gnr.cli.outputs import IMPUTATIONS, is_file
+from pyro_gnr.cli.summary import imputed_cells, unreliable_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pyro_gnr import MultipleImputation
+
+__all__ = ["write_imputations"]
+
+VERSIONED = ("pyro-gnr", "torch", "pyro-ppl", "numpy", "pandas", "narwhals", "pyarrow")
+
+
+def write_imputations(
+    imputation: MultipleImputation,
+    path: Path,
+    *,
+    source: Path | None,
+    index: pd.Index | None = None,
+) -> None:
+    """Write one long table, or a directory of M tables in the source's format and index."""
+    from pyro_gnr.data.files import write_table
+    from pyro_gnr.imputation.storage import MANIFEST
+
+    if is_file(path):
+        write_table(imputation.to_long(), path)
+        return
+    path.mkdir(exist_ok=True)
+    suffix = ".csv" if source is None else source.suffix.lower()
+    for number, completed in enumerate(imputation, start=1):
+        name = f"imputation_{number:0{len(str(imputation.m))}d}{suffix}"
+        write_table(completed if index is None else completed.set_axis(index), path / name)
+    manifest = _manifest(imputation, path, source)
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (path / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def _manifest(imputation: MultipleImputation, path: Path, source: Path | None) -> dict[str, Any]:
+    """Say what made the tables, and what is in the directory so far."""
+    from pyro_gnr.data.files import digest
+
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return {
+        "format": IMPUTATIONS,
+        "m": imputation.m,
+        "seed": imputation.fitted.seed,
+        "mechanism": type(imputation.fitted.model.m_given_ux).__name__,
+        "configuration": dict(imputation.fitted.configuration),
+        "source": {"name": source.name, "sha256": digest(source)} if source else "load_nhanes()",
+        "rows": len(imputation.table.keys),
+        "imputed_cells": imputed_cells(imputation),
+        "rows_with_high_pareto_k": unreliable_rows(imputation),
+        "files": {p.relative_to(path).as_posix(): digest(p) for p in files},
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in VERSIONED},
+    }

@@ -1,0 +1,131 @@
+"""Columns of numbers: continuous, positive, bounded, counts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyro_gnr.data.columns.column import NUDGE, POSITIVE_LIMITS, Column
+from pyro_gnr.data.columns.kinds import Bounds, Kind
+from pyro_gnr.data.columns.messages import retyped, warn_of_change
+from pyro_gnr.data.reading import Reading
+
+__all__ = ["check_finite", "encode_numbers", "learn_numbers", "location_scale"]
+
+# Bounds that need not be said, tried in this order.
+USUAL_BOUNDS: tuple[Bounds, ...] = ((0.0, 1.0), (0.0, 100.0))
+
+
+def learn_numbers(reading: Reading, kind: Kind, bounds: Bounds | None) -> Column:
+    """Learn the units in which a column of numbers is encoded.
+
+    Raises:
+        ValueError: the cells are no numbers, or no numbers that the kind can hold.
+    """
+    location, scale = _units(reading, kind, bounds)
+    return Column(
+        reading.name,
+        kind,
+        reading.dtype,
+        location=location,
+        scale=scale,
+        whole=reading.whole or kind is Kind.COUNT,
+        holes=reading.holes,
+    )
+
+
+def encode_numbers(column: Column, reading: Reading) -> NDArray[np.float64]:
+    """Give (N,) numbers in the units of the column; 0 where not observed."""
+    check_finite(reading)
+    numbers = reading.as_numbers()
+    if numbers is None:
+        raise retyped(column, reading, expected="numbers", got="levels")
+    bounds = (column.location, column.location + column.scale)
+    _check_domain(column.name, column.kind, numbers[reading.observed], bounds)
+    if column.scale == 0.0:
+        warn_of_change(column, numbers[reading.observed])
+        return np.zeros(len(numbers))
+    values = (numbers - column.location) / column.scale
+    if column.kind is Kind.POSITIVE:
+        values = values.clip(*POSITIVE_LIMITS)
+    if column.kind is Kind.BOUNDED:
+        values = values.clip(NUDGE, 1.0 - NUDGE)
+    return np.where(reading.observed, values, 0.0)
+
+
+def check_finite(reading: Reading) -> None:
+    """Refuse infinite numbers."""
+    numbers = reading.as_numbers()
+    infinite = 0 if numbers is None else int(np.isinf(numbers).sum())
+    if infinite:
+        raise ValueError(
+            f"column {reading.name!r} has {infinite} infinite value(s), expected finite numbers "
+            "or missing cells: replace them."
+        )
+
+
+def location_scale(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation (divisor N); exactly (c, 0) for a constant c."""
+    if values.min() == values.max():
+        return float(values[0]), 0.0
+    # Relative to the largest magnitude, so that squares neither overflow nor vanish.
+    size = float(np.abs(values).max())
+    relative = values / size
+    return float(relative.mean()) * size, float(relative.std()) * size
+
+
+def _units(reading: Reading, kind: Kind, bounds: Bounds | None) -> tuple[float, float]:
+    """Location and scale that encode a column of numbers."""
+    numbers = reading.as_numbers()
+    if numbers is None:
+        raise ValueError(
+            f"column {reading.name!r} has dtype {reading.dtype}, expected numbers for kind "
+            f"'{kind}': convert it, or use 'categorical'."
+        )
+    numbers = numbers[reading.observed]
+    if kind is Kind.BOUNDED:
+        bounds = bounds or _usual_bounds(reading.name, numbers)
+    _check_domain(reading.name, kind, numbers, bounds or (-np.inf, np.inf))
+    if kind is Kind.BOUNDED and bounds is not None:
+        return bounds[0], bounds[1] - bounds[0]
+    if kind is Kind.COUNT:
+        return 0.0, 1.0
+    location, scale = location_scale(numbers)
+    return (0.0, location) if kind is Kind.POSITIVE else (location, scale)
+
+
+def _usual_bounds(name: str, numbers: NDArray[np.float64]) -> Bounds:
+    for low, high in USUAL_BOUNDS:
+        if low <= numbers.min() and numbers.max() <= high:
+            return low, high
+    low, high = float(numbers.min()), float(numbers.max())
+    raise ValueError(
+        f"column {name!r} goes from {low:g} to {high:g}, outside of [0, 1] and [0, 100]: say its "
+        f"bounds, such as kinds={{{name!r}: 'bounded({low:g}, {high:g})'}}."
+    )
+
+
+def _check_domain(name: str, kind: Kind, numbers: NDArray[np.float64], bounds: Bounds) -> None:
+    """Refuse observed numbers that a kind cannot hold, and count them."""
+    rules = {
+        Kind.POSITIVE: ("zero or below", "numbers above 0", numbers <= 0.0),
+        Kind.COUNT: (
+            "negative or not whole",
+            "whole numbers 0, 1, 2, ...",
+            (numbers < 0.0) | (numbers != np.rint(numbers)),
+        ),
+        Kind.BOUNDED: (
+            "out of bounds",
+            f"numbers from {bounds[0]:g} to {bounds[1]:g}",
+            (numbers < bounds[0]) | (numbers > bounds[1]),
+        ),
+    }
+    if kind not in rules:
+        return
+    what, expected, wrong = rules[kind]
+    if wrong.any():
+        raise ValueError(
+            f"column {name!r} has {int(wrong.sum())} value(s) {what} (such as "
+            f"{numbers[wrong][0]:g}), expected {expected} for kind '{kind}': correct them, set "
+            f"them to missing, or choose another kind, such as kinds={{{name!r}: 'continuous'}}."
+        )

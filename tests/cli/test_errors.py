@@ -1,0 +1,9 @@
+from pyro_gnr.cli.errors import as_options
+
+
+def test_errors_speak_of_options():
+    name = """it's "so" {a: 'b'}"""
+    text = f"no: kinds={{{name!r}: 'ignore'}}, or kinds={{'x': ...}}."
+    quoted = """'it'"'"'s "so" {a: '"'"'b'"'"'}=ignore'"""
+    assert as_options(text) == f"no: --kind {quoted}, or --kind x=...."
+    assert as_options("row_key column 'a' fails") == "--row-key column 'a' fails"
