@@ -58,31 +58,39 @@ def start(
     """
     rows = torch.randperm(len(x), generator=generator)[:START_ROWS].to(x.device)
     encoder, mechanism = guide.encoder, model.m_given_ux
-    scale = encoder.features.fit(x, visible)
+    encoder.features.fit(x, visible)
     mechanism.calibrate(encoder.features)
     # A mechanism that does not count leaves all directions to the values.
-    counts = observed is not None and model.mask_weight > 0
-    joint = counts and mechanism.starts_linear
-    holes = observed[rows] if joint and observed is not None else None
-    linear = _linear(encoder, x[rows], visible[rows], holes=holes, generator=generator)
-    signs = mechanism.signs() if counts else None
-    if signs is not None and observed is not None:
-        parts = (x[rows], visible[rows], observed[rows])
-        linear = _start_masked(model, encoder, *parts, signs=signs, linear=linear)
-    n_features = encoder.features.out_dim
+    holes = None if observed is None or model.mask_weight == 0 else observed
+    joint = holes if mechanism.starts_linear else None
+    some = None if joint is None else joint[rows]
+    linear = _linear(encoder, x[rows], visible[rows], holes=some, generator=generator)
+    signs = None if holes is None else mechanism.signs()
+    if holes is not None and signs is not None:
+        cells = _own_cells(encoder, x[rows], visible[rows], holes[rows], signs)
+        linear = _start_masked(model, encoder, cells, signs=signs, linear=linear)
     places = torch.arange(len(linear.noise), device=x.device)
-    of_values = linear.take(places[:n_features])
+    of_values = linear.take(places[: encoder.features.out_dim])
     encoder.start(of_values)
+    _start_values(model, encoder, x, visible, of_values)
+    if joint is not None:
+        of_holes = linear.take(places[encoder.features.out_dim :])
+        scale = hole_scale(joint, x.dtype)
+        mechanism.start(of_holes, scale.scale)
+        encoder.start_holes(of_holes, scale)
+    model.prior.start(x[rows], (visible if observed is None else observed)[rows], visible[rows])
+
+
+def _start_values(
+    model: GNR, encoder: Encoder, x: Tensor, visible: Tensor, linear: LinearModel
+) -> None:
+    features = encoder.features
     for i, likelihood in enumerate(model.x_given_u.parts()):
         mine = model.x_given_u.positions(i)
-        members = torch.isin(encoder.features.column, mine).nonzero()[:, 0]
+        members = torch.isin(features.column, mine).nonzero()[:, 0]
         likelihood.calibrate(x[:, mine], visible[:, mine])
-        likelihood.start(of_values.take(members), FeatureScale(*(s[members] for s in scale)))
-    if joint and observed is not None:
-        of_holes, scale_of_holes = linear.take(places[n_features:]), hole_scale(observed, x.dtype)
-        mechanism.start(of_holes, scale_of_holes.scale)
-        encoder.start_holes(of_holes, scale_of_holes)
-    model.prior.start(x[rows], (visible if observed is None else observed)[rows], visible[rows])
+        scale = FeatureScale(features.mean[members], features.scale[members])
+        likelihood.start(linear.take(members), scale)
 
 
 def _linear(
@@ -111,39 +119,38 @@ def _linear(
     )
 
 
-def _start_masked(
-    model: GNR,
-    encoder: Encoder,
-    x: Tensor,
-    visible: Tensor,
-    observed: Tensor,
-    *,
-    signs: Tensor,
-    linear: LinearModel,
-) -> LinearModel:
-    """Start a mechanism of the cells' own values; give the linear model of complete columns."""
+def _own_cells(
+    encoder: Encoder, x: Tensor, visible: Tensor, observed: Tensor, signs: Tensor
+) -> Cells:
+    """The features, and which of them may be missing by their own values."""
     features, seen = encoder.features(x, visible)
     column = encoder.features.column
-    sign = torch.where(encoder.features.discrete, 0.0, signs[column])
-    masked = (~observed[:, column]).to(x.dtype) * (sign != 0)
-    if not masked.any():
+    own = (signs[column] != 0) & ~encoder.features.discrete
+    return Cells(features, seen, (~observed[:, column] & own).to(x.dtype))
+
+
+def _start_masked(
+    model: GNR, encoder: Encoder, cells: Cells, *, signs: Tensor, linear: LinearModel
+) -> LinearModel:
+    """Start a mechanism of the cells' own values; give the linear model of complete columns."""
+    if not cells.masked.any():
         return linear
-    floor = torch.where(encoder.features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
+    features = encoder.features
     fit = directed_factor_analysis(
-        Cells(features, seen, masked),
-        sign=sign,
+        cells,
+        sign=torch.where(features.discrete, 0.0, signs[features.column]),
         start=linear,
-        slope=getattr(model.m_given_ux, "slope", 1.0),
-        smallest_noise=floor,
+        slope=model.m_given_ux.first_slope,
+        smallest_noise=torch.where(features.discrete, LEVEL_NOISE, SMALLEST_NOISE),
     )
-    mean, scale = encoder.features.mean, encoder.features.scale
     numbers = (fit.slope != 0).nonzero()[:, 0]
+    mean, scale = features.mean[numbers], features.scale[numbers]
     model.m_given_ux.start_own(
-        column[numbers],
-        slope=fit.slope[numbers] / scale[numbers],
-        threshold=fit.threshold[numbers] * scale[numbers] + mean[numbers],
+        features.column[numbers],
+        slope=fit.slope[numbers] / scale,
+        threshold=fit.threshold[numbers] * scale + mean,
     )
-    encoder.start_masked(fit, masked.mean(0) * (fit.slope != 0))
+    encoder.start_masked(fit, cells.masked.mean(0) * (fit.slope != 0))
     _widen(model, encoder, fit)
     return fit.linear
 

@@ -76,6 +76,11 @@ class Mechanism(nn.Module):
             scale: (D,) standard deviations by which they were.
         """
 
+    @property
+    def first_slope(self) -> float:
+        """|slope| where the search for `start_own` starts, in observed standard deviations."""
+        return 1.0
+
     def signs(self) -> Tensor | None:
         """Say by which direction of its own value each column's cells go missing, (D,).
 

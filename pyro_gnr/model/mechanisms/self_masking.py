@@ -171,6 +171,11 @@ class SelfMasking(Collapsible):
         known = self.sign * softplus(FASTER * self.raw_slope)
         return torch.where(self.free, FASTER * self.free_slope, known)
 
+    @property
+    def first_slope(self) -> float:
+        """The caller's `slope`."""
+        return self.slope
+
     def signs(self) -> Tensor:
         """Give the direction of each column, (D,): 1 high, -1 low, 0 off, NaN if it is learnt."""
         return torch.where(self.free, torch.nan, self.sign)
