@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from pandas.testing import assert_frame_equal
 
 from pyro_gnr import GNRImputer
@@ -148,6 +149,33 @@ def test_saved_and_loaded_it_draws_the_same(table, imputer, imputation, tmp_path
     again = GNRImputer.load(tmp_path / "model").set_params(verbose=False)
     assert again.schema_ == imputer.schema_
     assert_frame_equal(again.impute(table, m=2)[1], imputation[1])
+
+
+@pytest.mark.parametrize("default", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["censored", "censored_log", "truncated"])
+def test_saved_and_loaded_it_draws_the_same_in_every_bit(
+    table, imputer_of, tmp_path, kind, default
+):
+    """Limits are kept in double precision, whatever that of the networks is."""
+    options = {"kinds": {"crp": kind}}
+    if kind == "truncated":
+        options = {"likelihoods": {"y": Truncated(lower=-5.3, upper=5.7)}}
+    imputer = imputer_of(max_steps=3, **options).fit(table)
+    imputation = imputer.impute(table, m=3)
+    imputer.save(tmp_path / "model")
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(default)
+        loaded = GNRImputer.load(tmp_path / "model", device="cpu").set_params(verbose=False)
+        assert torch.get_default_dtype() is default
+    finally:
+        torch.set_default_dtype(before)
+    again = loaded.impute(table, m=3)
+    np.testing.assert_array_equal(again.draws.values, imputation.draws.values)
+    assert_frame_equal(again.interval(0.9), imputation.interval(0.9), check_exact=True)
+    fresh, kept = (i._fitted.model.x_given_u.named_buffers() for i in (imputer, loaded))
+    for (name, a), (_, b) in zip(fresh, kept, strict=True):
+        assert a.dtype is b.dtype and torch.equal(a, b), name
 
 
 def test_held_out_cells_may_be_intervals(table, imputer_of):
