@@ -140,6 +140,8 @@ def test_a_direction(table, write):
     small = ("--config", write(mechanism=table_of_file))
     found = configuration(table, *small, "--direction", "high")
     assert found["mechanism"] == {**table_of_file, "direction": "high"}
+    found = configuration(table, *small, "--direction", "free")
+    assert found["mechanism"] == {**table_of_file, "direction": "free"}
     assert configuration(table, *small, *masking)["mechanism"] == expected
 
 
