@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro import poutine
 from torch import Tensor
 from torch.distributions import Normal
 
@@ -33,9 +36,9 @@ def complete(columns: Columnwise, x: Tensor, visible: Tensor) -> Tensor:
 
     A normal column's draw is differentiable in its parameters. Any other draw is a constant, and
     the log-density of the draw, less its own value, is added to the particle's weight: it leaves
-    the weight as it is and gives the model's parameters the gradient of the bound for these draws
-    (that of reweighted wake-sleep: exact for a proposal that is held fixed; what passes on to the
-    guide through u is not exact, which costs efficiency but changes no bound).
+    the weight as it is and gives the gradient of the bound whose proposal of these draws is held
+    fixed where it is (that of reweighted wake-sleep). That the proposal moves on with p(x | u) is
+    left out, which costs efficiency but changes no bound.
 
     Args:
         columns: p(x | u), batch (K, N, D).
@@ -61,6 +64,12 @@ def complete(columns: Columnwise, x: Tensor, visible: Tensor) -> Tensor:
             scores.append(log_density - log_density.detach())
     score = torch.where(visible, 0.0, columns.side_by_side(scores)).sum(-1)
     if score.requires_grad:
-        pyro.factor("x_missing_score", score)
+        with poutine.infer_config(config_fn=_score):
+            pyro.factor("x_missing_score", score)
     completed = torch.where(visible, x, columns.side_by_side(parts))
     return pyro.deterministic("x_missing", completed, event_dim=1)
+
+
+def _score(site: Any) -> Any:
+    """How `IWELBO` knows the score of a draw."""
+    return {"is_score": True}
