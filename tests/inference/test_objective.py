@@ -213,7 +213,7 @@ def gradients(objective, model, guide, data, **options):
     return {name: torch.zeros_like(p) if g is None else g for (name, p), g in pairs}
 
 
-def estimates(objective, model, guide, data, *, calls=30, copies=150):
+def estimates(objective, model, guide, data, *, calls=30, copies=300):
     """Independent estimates of the gradient, (calls, ...) by parameter: means over copies."""
     many = tuple(d.repeat(copies, *[1] * (d.dim() - 1)) for d in data)
     drawn = [gradients(objective, model, guide, many) for _ in range(calls)]
@@ -242,7 +242,7 @@ def largest(scores, prefix=""):
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("particles", [2, 5])
 def test_doubly_reparameterised_gradient_is_unbiased(mixed, simulate_rows, particles, fusion):
-    """Among some 500 to 700 coordinates |z| stays below 5; sticking the landing goes beyond 15."""
+    """Among some 500 to 700 coordinates |z| stays below 5; sticking the landing goes beyond 20."""
     model, guide = mixed(fusion=fusion, mask_weight=1.5)
     data = simulate_rows(model, 6)
     plain, doubly, landing = (
@@ -255,7 +255,7 @@ def test_doubly_reparameterised_gradient_is_unbiased(mixed, simulate_rows, parti
     if fusion == "replayed":  # what model and guide share was compared too
         assert largest(scores, "model.u_given_z") > 0.5
         assert not any(name.startswith("guide.u_given_z") for name in scores)
-    assert largest(z_scores(landing, plain)) > 15.0  # what a bias looks like here
+    assert largest(z_scores(landing, plain)) > 20.0  # what a bias looks like here
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
