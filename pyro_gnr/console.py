@@ -39,6 +39,7 @@ __all__ = [
 PATTERNS_SHOWN = 12
 FEW_VALUES = 20  # whole numbers with at most this many distinct values may be labels
 FEW_CELLS = 10  # a mean or share of fewer imputed cells says little
+EXTRAPOLATED = 0.5  # share of a column's imputed values beyond its observed ones that is said
 ASSUMPTIONS = {
     "Conjunction": "holes depend on what the columns share",
     "Ignorable": "holes depend on observed values only",
@@ -116,6 +117,21 @@ def summarise(imputation: MultipleImputation, *, output: Path, seconds: float) -
             )
         )
     typer.echo(f"{counted(unreliable_rows(imputation), 'row')} with Pareto k above {RELIABLE_K}")
+    for line in _extrapolated(imputation):
+        typer.echo(line)
+
+
+def _extrapolated(imputation: MultipleImputation) -> Iterator[str]:
+    """Columns of a self-masking model whose imputed values hardly meet observed ones."""
+    from pyro_gnr.model.mechanisms import SelfMasking
+
+    if isinstance(imputation.fitted.model.m_given_ux, SelfMasking):
+        for name, share in imputation.summary()["beyond_observed"].items():
+            if share > EXTRAPOLATED:
+                yield (
+                    f"{name}: {share:.0%} of imputed values are beyond all observed ones; "
+                    "extrapolated: rests on the mechanism and the likelihood's tail alone"
+                )
 
 
 def _mechanism(imputation: MultipleImputation) -> str:

@@ -389,6 +389,22 @@ class TestImpute:
         [line] = [line for line in ran.out.splitlines() if line.startswith("mechanism: ")]
         assert words in line and line.endswith("; no data can test it)")
 
+    @pytest.mark.parametrize("mechanism", ["self_masking --direction high", "ignorable"])
+    def test_the_summary_says_what_is_extrapolated(self, tmp_path, mechanism):
+        z = np.random.default_rng(0).normal(size=150)
+        frame = pd.DataFrame({"row": range(150), "a": np.where(z > 0.5, np.nan, z), "b": z})
+        frame.to_csv(tmp_path / "cut.csv", index=False)
+        ran = impute(tmp_path / "cut.csv", tmp_path / "out", "--mechanism", *mechanism.split())
+        assert ran.status == 0
+        lines = [line for line in ran.out.splitlines() if "extrapolated" in line]
+        if mechanism == "ignorable":
+            assert not lines
+        else:
+            [line] = lines
+            assert re.fullmatch(
+                r"a: \d+% of imputed values are beyond all observed ones; .*", line
+            )
+
     def test_every_mechanism_has_its_line(self):
         from pyro_gnr.model.registry import MECHANISMS
 
