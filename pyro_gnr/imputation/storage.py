@@ -76,7 +76,7 @@ def _is_model(directory: Path) -> bool:
 
 
 def _weights(fitted: FittedModel) -> dict[str, torch.Tensor]:
-    """Parameters and buffers of both; a replayed u|z is shared and kept once."""
+    """Parameters and buffers of both; what they share is kept once."""
     parts = {"model": fitted.model, "guide": fitted.guide}
     weights: dict[str, torch.Tensor] = {}
     kept: set[int] = set()

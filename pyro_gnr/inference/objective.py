@@ -228,9 +228,8 @@ class IWELBO(ELBO):
     support of a site, such as a `Uniform`'s or `Delta`'s, other than by earlier draws. A model
     that draws by itself what cannot be reparameterised marks the factor of the draw's score, 0 in
     value, by infer={"is_score": True}: its proposal is held fixed, so the guide does not see it.
-    A p(u|z)
-    that model and guide share gets both parts; its own score, which cancels in "iwae", then
-    drowns its signal: a replayed u is better served by "iwae".
+    A p(u|z) that model and guide share gets both parts; its own score, which cancels in "iwae",
+    then drowns its signal: better let the model make u of z and of noise that both draw alike.
 
     Args:
         particles: K >= 1.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pyro
-import pyro.distributions as dist
 import torch
 from pyro import poutine
 from torch import Tensor
 from torch.distributions import Normal
 
+from pyro_gnr.model.conditionals import noise_site
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.transport import transport
 
@@ -18,17 +18,12 @@ __all__ = ["complete", "missing_noise"]
 
 
 def missing_noise(like: Tensor) -> Tensor:
-    """Write the site `x_noise`: independent standard normals, (..., N, D), in model and guide.
-
-    Its density is the same in both, so that its weight cancels. Missing values are functions of
-    it and of u: no network is evaluated in the guide, and gradients pass through the draw.
+    """Write the site `x_noise`, (..., N, D), of which and of u missing values are functions.
 
     Args:
         like: (N, D) values, for shape, dtype and device.
     """
-    zero = torch.zeros_like(like[0])
-    noise = dist.Normal(zero, torch.ones_like(zero), validate_args=False).to_event(1)
-    return pyro.sample("x_noise", noise)
+    return noise_site("x_noise", torch.zeros_like(like[0]))
 
 
 def complete(columns: Columnwise, x: Tensor, visible: Tensor) -> Tensor:

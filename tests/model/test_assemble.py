@@ -127,8 +127,10 @@ def test_fusions(columns_of):
     model, guide = layers["deterministic"]
     assert isinstance(model.u_given_z, Fusion) and guide.u_given_z is None
     model, guide = layers["replayed"]
-    assert guide.u_given_z is model.u_given_z
+    assert isinstance(model.u_given_z, StochasticFusion) and guide.u_given_z is None
+    assert model.replays_u and guide.u_noise == model.u_given_z.out_dim
     model, guide = layers["amortised"]
+    assert not model.replays_u and guide.u_noise == 0
     assert isinstance(guide.u_given_z, StochasticFusion) and guide.u_given_z is not model.u_given_z
     # At the start it proposes what the model expects: the weight of u is 0.
     x, observed = torch.randn(3, 2), torch.ones(3, 2, dtype=torch.bool)
