@@ -7,6 +7,7 @@ loss, gradient and Adam (at learning rate 0); estimators take turns, and `step_r
 median time over that of "iwae". "stl" is biased here: its signal is not of the bound.
 
     PYRO_GNR_DATA=folder python benchmarks/bench_gradients.py [--seeds 3] [--tables wine_red ...]
+        [--fusion deterministic]
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from torch import Tensor, nn
 from pyro_gnr.data import Schema
 from pyro_gnr.inference.objective import GRADIENTS, IWELBO
 from pyro_gnr.inference.training import TrainingPlan, local_seed, train
-from pyro_gnr.model.assemble import assemble, start
+from pyro_gnr.model.assemble import FUSIONS, assemble
+from pyro_gnr.model.start import start
 
 PARTICLES = (5, 20, 100)
 STEPS = 300
@@ -52,7 +54,7 @@ class Moments:
         return (mean.abs()[varies] / variance[varies].sqrt()).mean().item()
 
 
-def trained(X: np.ndarray, seed: int) -> tuple[nn.Module, nn.Module, list[Tensor]]:
+def trained(X: np.ndarray, seed: int, fusion: str) -> tuple[nn.Module, nn.Module, list[Tensor]]:
     """Give model and guide after some steps, and a minibatch."""
     schema = Schema.learn(X)
     table = schema.encode(X)
@@ -60,7 +62,10 @@ def trained(X: np.ndarray, seed: int) -> tuple[nn.Module, nn.Module, list[Tensor
     observed, visible = torch.from_numpy(table.observed), torch.from_numpy(table.visible)
     with local_seed(seed):
         model, guide = assemble(
-            schema.modelled, n_rows=len(x), latent_dim=max(1, min(16, X.shape[1] - 1))
+            schema.modelled,
+            n_rows=len(x),
+            latent_dim=max(1, min(16, X.shape[1] - 1)),
+            fusion=fusion,
         )
     generator = torch.Generator().manual_seed(seed)
     start(model, guide, x, visible, generator=generator, observed=observed)
@@ -108,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tables", nargs="*", default=["wine_red"])
+    parser.add_argument("--fusion", choices=FUSIONS, default="deterministic")
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--name", default="gradients", help="results/NAME.csv")
     arguments = parser.parse_args()
@@ -116,7 +122,7 @@ def main() -> None:
         X = uci(table)
         X = (X - X.mean(0)) / X.std(0)
         for seed in range(arguments.seeds):
-            model, guide, batch = trained(remove(X, seed), seed)
+            model, guide, batch = trained(remove(X, seed), seed, arguments.fusion)
             for particles in PARTICLES:
                 with local_seed(seed):
                     found = measure(

@@ -70,7 +70,9 @@ MechanismOption = Annotated[
 DirectionOption = Annotated[
     str | None,
     typer.Option(
-        metavar="END", help="For self_masking: which values go missing more often, high or low."
+        metavar="END",
+        help="For self_masking: which values go missing more often, high or low; of a model also "
+        "free: learnt.",
     ),
 ]
 PriorOption = Annotated[

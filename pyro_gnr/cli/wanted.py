@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Wanted", "check_columns", "new_imputer"]
 
-DIRECTIONS = ("high", "low")
+DIRECTIONS = ("high", "low", "free")
 
 
 @dataclass(frozen=True, kw_only=True)

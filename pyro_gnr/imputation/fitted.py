@@ -18,6 +18,7 @@ from pyro_gnr.inference.progress import progress
 from pyro_gnr.inference.randomness import keyed_uniforms
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Guide
+from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.transport import transport
 
 __all__ = ["Draws", "FittedModel", "Intervals"]
@@ -50,6 +51,26 @@ class Intervals(NamedTuple):
 
     quantiles: NDArray[np.float64]
     levels: NDArray[np.float64]
+
+
+class Batch(NamedTuple):
+    """Some rows of a table on the model's device, and what was inferred of them.
+
+    Attributes:
+        rows: (N,) their numbers in the table.
+        keys: (N,) int64 row keys.
+        x: (N, D).
+        observed: (N, D) bool, m.
+        visible: (N, D) bool.
+        posterior: of these rows.
+    """
+
+    rows: NDArray[np.intp]
+    keys: Tensor
+    x: Tensor
+    observed: Tensor
+    visible: Tensor
+    posterior: Posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +111,8 @@ class FittedModel:
     def point(self, table: Table) -> NDArray[np.float64]:
         """Give the posterior mean (mode of level columns) of each missing cell, encoded."""
         found = np.zeros(table.values.shape)
-        for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            mixture = self._mixture(posterior, table, rows)
-            found[rows] = mixture.point().cpu().numpy()
+        for batch in self._posteriors(table, _incomplete(table)):
+            found[batch.rows] = self._mixture(batch).point().cpu().numpy()
         return found[table.missing]
 
     def draw(self, table: Table, m: int) -> Draws:
@@ -102,26 +122,24 @@ class FittedModel:
         ess, k = np.full(n_rows, np.nan), np.full(n_rows, np.nan)
         # Missing cells are sorted by row, so a batch of rows is a run of cells.
         starts = np.searchsorted(table.missing[0], np.arange(n_rows + 1))
-        for rows, keys, posterior in self._posteriors(table, _incomplete(table)):
-            ess[rows] = posterior.ess.cpu().numpy()
-            k[rows] = posterior.pareto_k.cpu().numpy()
-            x = self._draw_rows(posterior, self._cells(table, rows), keys, m).cpu().numpy()
+        for batch in self._posteriors(table, _incomplete(table)):
+            rows = batch.rows
+            ess[rows] = batch.posterior.ess.cpu().numpy()
+            k[rows] = batch.posterior.pareto_k.cpu().numpy()
+            x = self._draw_rows(batch, m).cpu().numpy()
             cells = slice(starts[rows[0]], starts[rows[-1] + 1])
             where = np.searchsorted(rows, table.missing[0][cells])
             values[:, cells] = x[:, where, table.missing[1][cells]]
         return Draws(values, ess, k)
 
-    def _draw_rows(
-        self, posterior: Posterior, cells: dict[str, Tensor], keys: Tensor, m: int
-    ) -> Tensor:
+    def _draw_rows(self, batch: Batch, m: int) -> Tensor:
+        posterior, keys = batch.posterior, batch.keys
         chosen = resample(posterior.log_weights, m, keys=keys, seed=self.seed).unsqueeze(-1)
         if self.model.samples_missing_x:
             drawn = posterior.latents["x_missing"]
             return drawn.gather(0, chosen.expand(-1, -1, drawn.shape[-1]))
         u = posterior.latents["u"]
-        picked = u.gather(0, chosen.expand(-1, -1, u.shape[-1]))
-        with torch.no_grad():
-            columns = self.model.given_row(picked, **cells)
+        columns = self._columns(batch, u.gather(0, chosen.expand(-1, -1, u.shape[-1])))
         uniforms = keyed_uniforms(
             keys, tuple(columns.batch_shape), seed=self.seed, site="x_missing", row_dim=1
         )
@@ -133,11 +151,11 @@ class FittedModel:
         most = max((len(c.levels or ()) for c in self.schema.modelled), default=0)
         quantiles = np.full((len(probabilities), n_rows, n_columns), np.nan)
         levels = np.full((n_rows, n_columns, most), np.nan)
-        for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            mixture = self._mixture(posterior, table, rows)
-            wanted = torch.from_numpy(table.incomplete[rows]).to(self.device)
-            quantiles[:, rows] = mixture.quantiles(probabilities, wanted).cpu().numpy()
-            levels[rows] = mixture.level_probabilities(most).cpu().numpy()
+        for batch in self._posteriors(table, _incomplete(table)):
+            mixture = self._mixture(batch)
+            wanted = torch.from_numpy(table.incomplete[batch.rows]).to(self.device)
+            quantiles[:, batch.rows] = mixture.quantiles(probabilities, wanted).cpu().numpy()
+            levels[batch.rows] = mixture.level_probabilities(most).cpu().numpy()
         return Intervals(quantiles[:, *table.missing], levels[table.missing])
 
     def level_probabilities(self, table: Table) -> NDArray[np.float64]:
@@ -145,9 +163,8 @@ class FittedModel:
         n_rows, n_columns = table.values.shape
         most = max((len(c.levels or ()) for c in self.schema.modelled), default=0)
         levels = np.full((n_rows, n_columns, most), np.nan)
-        for rows, _, posterior in self._posteriors(table, _incomplete(table)):
-            mixture = self._mixture(posterior, table, rows)
-            levels[rows] = mixture.level_probabilities(most).cpu().numpy()
+        for batch in self._posteriors(table, _incomplete(table)):
+            levels[batch.rows] = self._mixture(batch).level_probabilities(most).cpu().numpy()
         return levels[table.missing]
 
     def observed_probabilities(self, table: Table, *, reconstruct: bool) -> NDArray[np.float64]:
@@ -158,7 +175,8 @@ class FittedModel:
         """
         found = np.empty(table.values.shape)
         every = np.arange(len(found))
-        for rows, _, posterior in self._posteriors(table, every, holes=reconstruct):
+        for batch in self._posteriors(table, every, holes=reconstruct):
+            posterior = batch.posterior
             if "m" not in posterior.conditionals:
                 name = type(self.model.m_given_ux).__name__
                 raise ValueError(
@@ -166,39 +184,34 @@ class FittedModel:
                     "such as mechanism='conjunction'."
                 )
             chances = posterior.conditionals["m"].mean
-            found[rows] = (posterior.weights.unsqueeze(-1) * chances).sum(0).cpu().numpy()
+            found[batch.rows] = (posterior.weights.unsqueeze(-1) * chances).sum(0).cpu().numpy()
         return found
 
     def row_bounds(self, table: Table) -> NDArray[np.float64]:
         """Give the importance-weighted bound on log p(x_o, m) of every row, (N,)."""
         found = np.empty(len(table.values))
-        for rows, _, posterior in self._posteriors(table, np.arange(len(table.values))):
-            found[rows] = posterior.log_evidence.cpu().numpy()
+        for batch in self._posteriors(table, np.arange(len(table.values))):
+            found[batch.rows] = batch.posterior.log_evidence.cpu().numpy()
         return found
 
-    @torch.no_grad()
-    def _mixture(
-        self, posterior: Posterior, table: Table, rows: NDArray[np.intp]
-    ) -> Mixture | Particles:
+    def _mixture(self, batch: Batch) -> Mixture | Particles:
         """What the weighted particles say of each cell, the holes of its row included."""
+        posterior = batch.posterior
         if self.model.samples_missing_x:
             counts = [len(c.levels or ()) for c in self.schema.modelled]
             levels = torch.tensor(counts, device=self.device)
             return Particles(posterior.weights, posterior.latents["x_missing"], levels)
-        u, cells = posterior.latents["u"], self._cells(table, rows)
-        return Mixture(posterior.weights, self.model.given_row(u, **cells))
+        return Mixture(posterior.weights, self._columns(batch, posterior.latents["u"]))
 
-    def _cells(self, table: Table, rows: NDArray[np.intp]) -> dict[str, Tensor]:
-        """x, observed and visible of some rows, as keyword arguments."""
-        at = torch.from_numpy(rows).to(self.device)
-        return dict(
-            zip(("x", "observed", "visible"), (d[at] for d in self.tensors(table)), strict=True)
-        )
+    @torch.no_grad()
+    def _columns(self, batch: Batch, u: Tensor) -> Columnwise:
+        """What is imputed in the rows of a batch, given u (..., H)."""
+        return self.model.given_row(u, x=batch.x, observed=batch.observed, visible=batch.visible)
 
     def _posteriors(
         self, table: Table, rows: NDArray[np.intp], *, holes: bool = True
-    ) -> Iterator[tuple[NDArray[np.intp], Tensor, Posterior]]:
-        """Infer some rows batch by batch: row numbers, keys, posterior.
+    ) -> Iterator[Batch]:
+        """Infer some rows, batch by batch.
 
         Without `holes`, from what is visible only: a missing cell is then a hidden one, and m has
         no part in proposal (all rows come with the same m) or weights.
@@ -206,23 +219,26 @@ class FittedModel:
         # The model itself, whatever weight the holes had in training.
         model = self.model.at_mask_weight(1.0 if holes else 0.0)
         keys = torch.from_numpy(table.keys.view(np.int64)).to(self.device)
-        x, observed, visible = self.tensors(table)
-        data = (x, observed if holes else torch.ones_like(observed), visible)
+        data = self.tensors(table)
         width = max(self.model.u_given_z.out_dim, 3 * len(self.schema.modelled))
         size = max(1, BATCH_NUMBERS // (self.particles * width))
         batches = [rows[i : i + size] for i in range(0, len(rows), size)]
         with progress(len(batches), "imputing", show=self.show_progress) as advance:
             for batch in batches:
                 at = torch.from_numpy(batch).to(self.device)
+                x, observed, visible = (d[at] for d in data)
+                m = observed if holes else torch.ones_like(observed)
                 posterior = infer(
                     model,
                     self.guide,
-                    *(d[at] for d in data),
+                    x,
+                    m,
+                    visible,
                     particles=self.particles,
                     keys=keys[at],
                     seed=self.seed,
                 )
-                yield batch, keys[at], posterior
+                yield Batch(batch, keys[at], x, observed, visible, posterior)
                 advance("")
 
 

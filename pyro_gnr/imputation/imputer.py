@@ -69,8 +69,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         particles: K of the training bound.
         renyi_order: order of the training bound; 0 is IWAE.
         gradient: estimator of the bound's gradient in training: "iwae"; "dreg", doubly
-            reparameterised (order 0; less noise for the guide, but not for a replayed u); or
-            "stl", sticking the landing (order 1, or 0, where it is biased); see `IWELBO`.
+            reparameterised (order 0; less noise for the guide); or "stl", sticking the landing
+            (order 1, or 0, where it is biased); see `IWELBO`.
         mask_weight: exponent >= 0 of p(m|u) in training; imputation always uses
             1, so that 0 is refused for a mechanism that looks at x.
         max_steps: gradient steps at most.

@@ -2,37 +2,21 @@ r"""The predictive mixture sum_k w_k p(x_j | u_k) of every cell: point, quantile
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pyro.distributions as dist
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from pyro_gnr.model.likelihoods.beta import OpenBeta
 from pyro_gnr.model.likelihoods.block import Columnwise
-from pyro_gnr.model.likelihoods.censored import CensoredNormal
-from pyro_gnr.model.likelihoods.zero_inflated import ZeroInflated
-from pyro_gnr.model.skew_normal import ExtendedSkewNormal
-from pyro_gnr.model.tilting import Atoms, Tilted
+from pyro_gnr.model.subsets import subset
 from pyro_gnr.model.transport import bracket, cdf, smallest_count
-from pyro_gnr.model.truncation import TruncatedNormal
 
 __all__ = ["Mixture", "Particles"]
 
 # Halvings of the bracket: 2^-30 of its width is below float32's resolution.
 BISECTIONS = 30
 POSITIVE = (constraints.positive, constraints.nonnegative)
-# By what some of a batch of distributions can be taken.
-PARAMETERS: dict[type, tuple[str, ...]] = {
-    dist.Normal: ("loc", "scale"),
-    dist.StudentT: ("df", "loc", "scale"),
-    dist.LogNormal: ("loc", "scale"),
-    dist.Gamma: ("concentration", "rate"),
-    OpenBeta: ("concentration1", "concentration0"),
-    dist.Poisson: ("rate",),
-    dist.NegativeBinomial: ("total_count", "logits"),
-}
 
 
 class Mixture(NamedTuple):
@@ -107,7 +91,7 @@ class Mixture(NamedTuple):
         rows, cols = cells.nonzero(as_tuple=True)
         if len(rows) == 0:
             return
-        chosen = _select(distribution, (slice(None), rows, cols))
+        chosen = subset(distribution, (slice(None), rows, cols))
         for q, p in enumerate(probabilities.tolist()):
             if chosen is None:
                 part[q] = _quantile(self.weights.unsqueeze(-1), distribution, p).to(part)
@@ -206,34 +190,3 @@ def _count_quantile(weights: Tensor, distribution: Distribution, p: float) -> Te
         guess=mean,
     )
     return found.to(mean.dtype)
-
-
-def _select(distribution: Distribution, index: tuple[Any, ...]) -> Distribution | None:
-    """Take some of a batch; None where it is not known how, such as for a class of the user's."""
-    if type(distribution) is ZeroInflated:
-        base = _select(distribution.base_dist, index)
-        gate = distribution.gate_logits[index]
-        return None if base is None else ZeroInflated(base, gate_logits=gate, validate_args=False)
-    if isinstance(distribution, CensoredNormal):
-        distribution = distribution.normal
-    if isinstance(distribution, TruncatedNormal):
-        loc, scale, lower, upper = (
-            getattr(distribution, n)[index] for n in ("loc", "scale", "lower", "upper")
-        )
-        return TruncatedNormal(loc, scale, lower=lower, upper=upper)
-    if isinstance(distribution, ExtendedSkewNormal):
-        parts = (distribution.loc, distribution.scale, distribution.slope, distribution.offset)
-        return ExtendedSkewNormal(*(part[index] for part in parts))
-    if isinstance(distribution, (Tilted, Atoms)):
-        shape = (len(distribution.nodes), *distribution.batch_shape)
-        nodes = distribution.nodes.expand(shape)[(slice(None), *index)]
-        log_mass = distribution.mass[(slice(None), *index)].log()
-        if isinstance(distribution, Atoms):
-            return Atoms(nodes, log_mass)
-        inner = _select(distribution.base, index)
-        return None if inner is None else Tilted(inner, nodes, log_mass)
-    names = PARAMETERS.get(type(distribution))
-    if names is None:
-        return None
-    chosen = {n: getattr(distribution, n).expand(distribution.batch_shape)[index] for n in names}
-    return type(distribution)(**chosen, validate_args=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,7 @@ def _is_model(directory: Path) -> bool:
 
 
 def _weights(fitted: FittedModel) -> dict[str, torch.Tensor]:
-    """Parameters and buffers of both; a replayed u|z is shared and kept once."""
+    """Parameters and buffers of both; what they share is kept once."""
     parts = {"model": fitted.model, "guide": fitted.guide}
     weights: dict[str, torch.Tensor] = {}
     kept: set[int] = set()
@@ -231,7 +232,8 @@ def _restore(
 ) -> None:
     """Give an imputer its fitted attributes."""
     place = resolve_device(imputer.device)
-    with torch.random.fork_rng([]):  # initial weights are drawn, then replaced
+    # Initial weights are drawn, then replaced.
+    with torch.random.fork_rng([]), _precision_of(weights):
         model, guide = assemble(schema.modelled, **settings.assembly())
     _load_weights(model, guide, weights)
     imputer._fitted = FittedModel(
@@ -253,13 +255,27 @@ def _restore(
         imputer.feature_names_in_ = np.array(manifest["feature_names_in"], dtype=object)
 
 
+@contextmanager
+def _precision_of(weights: dict[str, torch.Tensor]) -> Iterator[None]:
+    """Build in the precision of the fit, whatever torch's default is now.
+
+    To cast what was built would take digits from numbers that are double whatever the default
+    is, such as the limits of intervals.
+    """
+    before = torch.get_default_dtype()
+    found = (t.dtype for t in weights.values() if t.is_floating_point())
+    torch.set_default_dtype(next(found, before))
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def _load_weights(
     model: torch.nn.Module, guide: torch.nn.Module, weights: dict[str, torch.Tensor]
 ) -> None:
     """Load all weights; what is missing must be what the two share."""
     both = torch.nn.ModuleDict({"model": model, "guide": guide})
-    # The precision of the fit, whatever torch's default is now.
-    both.to(next((t.dtype for t in weights.values() if t.is_floating_point()), None))
     result = both.load_state_dict(weights, strict=False)
     own = {t.data_ptr() for t in model.state_dict().values() if t.numel()}
     shared = {f"guide.{k}" for k, t in guide.state_dict().items() if t.data_ptr() in own}

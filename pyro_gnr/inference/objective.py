@@ -113,7 +113,10 @@ def _pathwise_log_weights(
     _check_repeatable(draws, traces.guide)
     latents = [s["value"] for s in _samples(traces.guide) if not s["is_observed"]]
     copies = [value for value in latents if value.requires_grad]
-    log_q = _of_draws_alone(_log_density(traces.guide), copies)
+    # What the model drew has a part in the proposal, too: its density moves with the draws as the
+    # score that stands for it in the model does, and takes the score's path through them away.
+    scores = sum(_row_log_prob(s) for s in _samples(traces.model) if s["infer"].get("is_score"))
+    log_q = _of_draws_alone(_log_density(traces.guide) + scores, copies)
     log_weights: Tensor = _log_density(traces.model) - log_q
     if squared:
         weights = log_weights.detach().softmax(0)
@@ -141,7 +144,8 @@ def _of_draws_alone(log_q: Tensor, draws: list[Tensor]) -> Tensor:
     value = log_q.detach()
     if not (draws and log_q.requires_grad):
         return value
-    slopes = torch.autograd.grad(log_q.sum(), draws, allow_unused=True)
+    # The model's part of the graph is needed again.
+    slopes = torch.autograd.grad(log_q.sum(), draws, allow_unused=True, retain_graph=True)
     for draw, slope in zip(draws, slopes, strict=True):
         if slope is not None:
             change = slope * (draw - draw.detach())  # 0, but not its derivative
@@ -221,9 +225,11 @@ class IWELBO(ELBO):
 
     Where the guide is the exact posterior, "dreg" and "stl" give it gradient 0 in every draw. Both
     run the guide twice, so it must be repeatable (no dropout), and no parameter may move the
-    support of a site, such as a `Uniform`'s or `Delta`'s, other than by earlier draws. A p(u|z)
-    that model and guide share gets both parts; its own score, which cancels in "iwae", then
-    drowns its signal: a replayed u is better served by "iwae".
+    support of a site, such as a `Uniform`'s or `Delta`'s, other than by earlier draws. A model
+    that draws by itself what cannot be reparameterised marks the factor of the draw's score, 0 in
+    value, by infer={"is_score": True}: its proposal is held fixed, so the guide does not see it.
+    A p(u|z) that model and guide share gets both parts; its own score, which cancels in "iwae",
+    then drowns its signal: better let the model make u of z and of noise that both draw alike.
 
     Args:
         particles: K >= 1.

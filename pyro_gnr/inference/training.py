@@ -277,7 +277,7 @@ class _Stepper:
         self.loss_of = objective(model, guide)
         self.data = data
         self.row_weights = row_weights
-        # A replayed u|z belongs to model and guide, and is stepped once.
+        # What belongs to model and guide, such as a shared u|z, is stepped once.
         own = {id(p): p for p in self.loss_of.parameters() if p.requires_grad}
         self.parameters = list(own.values())
         self.optimiser = torch.optim.Adam(self.parameters, lr=plan.learning_rate)

@@ -89,7 +89,14 @@ def assemble(
     rates = torch.tensor([1.0 - c.holes / n_rows for c in columns])
     p_m.build(columns, layer.out_dim, rates=rates)
     p_x = _block_likelihood(columns, likelihood_templates(columns, likelihoods), layer.out_dim)
-    model = GNR(p_z, layer, x_given_u=p_x, m_given_ux=p_m, mask_weight=mask_weight)
+    model = GNR(
+        p_z,
+        layer,
+        x_given_u=p_x,
+        m_given_ux=p_m,
+        mask_weight=mask_weight,
+        replays_u=fusion == "replayed",
+    )
     encoder = Encoder(Features(columns), len(columns), latent_dim=latent_dim, hidden=hidden)
     p_z.attach(encoder)
     return model, _guide(encoder, layer, fusion, samples_missing_x=model.samples_missing_x)
@@ -101,7 +108,7 @@ def _guide(
     if isinstance(layer, Fusion):
         return Guide(encoder, samples_missing_x=samples_missing_x)
     if fusion == "replayed":
-        return Guide(encoder, u_given_z=layer, samples_missing_x=samples_missing_x)
+        return Guide(encoder, u_noise=layer.out_dim, samples_missing_x=samples_missing_x)
     own = StochasticFusion(
         encoder.directions.shape[1], hidden=layer.out_dim - encoder.directions.shape[1]
     )

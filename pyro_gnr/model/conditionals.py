@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import pyro
 import pyro.distributions as dist
 import torch
 from pyro.distributions.torch_distribution import TorchDistribution
@@ -18,7 +19,7 @@ from torch.distributions import constraints
 # What torch calls a shape.
 Shape = torch.Size | list[int] | tuple[int, ...]
 
-__all__ = ["Fusion", "PrecisionNormal", "StochasticFusion", "tanh_network"]
+__all__ = ["Fusion", "PrecisionNormal", "StochasticFusion", "noise_site", "tanh_network"]
 
 
 def tanh_network(n_in: int, n_out: int, hidden: int, *, zero: bool = False) -> nn.Sequential:
@@ -95,6 +96,24 @@ class StochasticFusion(nn.Module):
     def forward(self, z: Tensor) -> dist.Independent:
         """Give p(u|z), batch (...), event (H,), for z (..., L)."""
         return dist.Normal(self.mean(z), self.log_scale.exp(), validate_args=False).to_event(1)
+
+    def from_noise(self, z: Tensor, noise: Tensor) -> Tensor:
+        """Give the draw (..., H) of p(u|z) that standard normal noise (..., H) makes."""
+        return self.mean(z) + self.log_scale.exp() * noise
+
+
+def noise_site(name: str, zero: Tensor) -> Tensor:
+    """Write a site of independent standard normals, (..., n), in model and guide alike.
+
+    Its density is the same in both, so that its weight cancels. What the model makes of it and of
+    other draws needs no network in the guide, and gradients pass through.
+
+    Args:
+        name: of the site.
+        zero: (n,) zeros, for dtype and device.
+    """
+    noise = dist.Normal(zero, torch.ones_like(zero), validate_args=False).to_event(1)
+    return pyro.sample(name, noise)
 
 
 class PrecisionNormal(TorchDistribution):

@@ -10,7 +10,7 @@ from pyro import poutine
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
-from pyro_gnr.model.conditionals import Fusion, StochasticFusion
+from pyro_gnr.model.conditionals import Fusion, StochasticFusion, noise_site
 from pyro_gnr.model.likelihoods.block import BlockLikelihood, Columnwise
 from pyro_gnr.model.mechanisms.base import Collapsible, Mechanism
 from pyro_gnr.model.missing import complete
@@ -24,6 +24,7 @@ class GNR(nn.Module):
 
     The model is its own `forward`: a Pyro program with one plate `rows` at dim -1 and the sites
     `z`, `u`, `x` and `m`. Only observed cells enter the `x` site; the holes are the data of `m`.
+    A replayed u is a function, recorded as `u`, of z and of the site `u_noise`.
     Where the mechanism needs a complete x, missing values are drawn from p(x | u): a function,
     recorded as `x_missing`, of u and of the site `x_noise`.
 
@@ -34,6 +35,8 @@ class GNR(nn.Module):
         m_given_ux: built mechanism.
         mask_weight: exponent >= 0 of p(m|.) (alpha in the paper); 1 is the model itself, 0
             ignores the holes.
+        replays_u: whether a stochastic u has its noise from the guide, which proposes nothing
+            else for it, so that its weight cancels; else `u` is a site of both.
 
     Raises:
         ValueError: `mask_weight` is negative.
@@ -59,6 +62,7 @@ class GNR(nn.Module):
         x_given_u: BlockLikelihood,
         m_given_ux: Mechanism,
         mask_weight: float = 1.0,
+        replays_u: bool = False,
     ) -> None:
         super().__init__()
         if not mask_weight >= 0.0:
@@ -68,6 +72,7 @@ class GNR(nn.Module):
         self.x_given_u = x_given_u
         self.m_given_ux = m_given_ux
         self.mask_weight = mask_weight
+        self.replays_u = replays_u
 
     def at_mask_weight(self, mask_weight: float) -> GNR:
         """Give the same model, parameters shared, with another weight of the holes."""
@@ -105,11 +110,19 @@ class GNR(nn.Module):
         seen = observed if visible is None else visible
         with pyro.plate("rows", n_rows, dim=-1):
             z = pyro.sample("z", self.prior())
-            u = sample_or_deterministic("u", self.u_given_z(z))
+            u = self._fused(z)
             columns = self.x_given_u(u)
             likelihood = (columns if seen is None else columns.mask(seen)).to_event(1)
             x = pyro.sample("x", likelihood, obs=x)
             return x, self._holes(self._of_holes(u, x, columns, seen), x, observed)
+
+    def _fused(self, z: Tensor) -> Tensor:
+        """Draw or compute u (..., H)."""
+        layer = self.u_given_z
+        if self.replays_u and isinstance(layer, StochasticFusion):
+            u = layer.from_noise(z, noise_site("u_noise", torch.zeros_like(layer.log_scale)))
+            return pyro.deterministic("u", u, event_dim=1)
+        return sample_or_deterministic("u", layer(z))
 
     def _of_holes(
         self, u: Tensor, x: Tensor, columns: Columnwise, seen: Tensor | None

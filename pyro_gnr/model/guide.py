@@ -6,7 +6,12 @@ import pyro
 import torch
 from torch import Tensor, nn
 
-from pyro_gnr.model.conditionals import PrecisionNormal, StochasticFusion, tanh_network
+from pyro_gnr.model.conditionals import (
+    PrecisionNormal,
+    StochasticFusion,
+    noise_site,
+    tanh_network,
+)
 from pyro_gnr.model.features import Features, FeatureScale
 from pyro_gnr.model.linear import LinearModel, outer_rows
 from pyro_gnr.model.masked_linear import MaskedLinear
@@ -138,11 +143,10 @@ class Guide(nn.Module):
 
     Args:
         encoder: q(z | x_o, m).
-        u_given_z: for a stochastic u, either the model's own p(u|z), which is replayed so that
-            its weight cancels, or a `StochasticFusion` of the guide's own; None where u is
-            deterministic.
-        amortise_u: whether the guide's u is shifted by what is seen of the row; needs its own
-            `u_given_z`.
+        u_given_z: for a stochastic u a `StochasticFusion` of the guide's own; None where u is
+            deterministic or replayed.
+        amortise_u: whether the guide's u is shifted by what is seen of the row.
+        u_noise: H, where the model replays u, for which the guide then has the noise; else 0.
         samples_missing_x: whether the model draws missing values, for which the guide then has
             the noise.
     """
@@ -153,10 +157,12 @@ class Guide(nn.Module):
         *,
         u_given_z: StochasticFusion | None = None,
         amortise_u: bool = False,
+        u_noise: int = 0,
         samples_missing_x: bool = False,
     ) -> None:
         super().__init__()
         self.samples_missing_x = samples_missing_x
+        self.u_noise = u_noise
         self.encoder = encoder
         self.u_given_z = u_given_z
         self.u_shift: nn.Linear | None = None
@@ -178,6 +184,8 @@ class Guide(nn.Module):
         with pyro.plate("rows", len(x), dim=-1):
             if self.samples_missing_x:
                 missing_noise(x)
+            if self.u_noise:
+                noise_site("u_noise", x.new_zeros(self.u_noise))
             z = pyro.sample("z", self.encoder(x, observed, seen))
             if self.u_given_z is None:
                 return {"z": z}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyro
-import pyro.distributions as dist
 import torch
+from pyro import poutine
 from torch import Tensor
 from torch.distributions import Normal
 
+from pyro_gnr.model.conditionals import noise_site
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.transport import transport
 
@@ -15,17 +18,12 @@ __all__ = ["complete", "missing_noise"]
 
 
 def missing_noise(like: Tensor) -> Tensor:
-    """Write the site `x_noise`: independent standard normals, (..., N, D), in model and guide.
-
-    Its density is the same in both, so that its weight cancels. Missing values are functions of
-    it and of u: no network is evaluated in the guide, and gradients pass through the draw.
+    """Write the site `x_noise`, (..., N, D), of which and of u missing values are functions.
 
     Args:
         like: (N, D) values, for shape, dtype and device.
     """
-    zero = torch.zeros_like(like[0])
-    noise = dist.Normal(zero, torch.ones_like(zero), validate_args=False).to_event(1)
-    return pyro.sample("x_noise", noise)
+    return noise_site("x_noise", torch.zeros_like(like[0]))
 
 
 def complete(columns: Columnwise, x: Tensor, visible: Tensor) -> Tensor:
@@ -33,9 +31,9 @@ def complete(columns: Columnwise, x: Tensor, visible: Tensor) -> Tensor:
 
     A normal column's draw is differentiable in its parameters. Any other draw is a constant, and
     the log-density of the draw, less its own value, is added to the particle's weight: it leaves
-    the weight as it is and gives the model's parameters the gradient of the bound for these draws
-    (that of reweighted wake-sleep: exact for a proposal that is held fixed; what passes on to the
-    guide through u is not exact, which costs efficiency but changes no bound).
+    the weight as it is and gives the gradient of the bound whose proposal of these draws is held
+    fixed where it is (that of reweighted wake-sleep). That the proposal moves on with p(x | u) is
+    left out, which costs efficiency but changes no bound.
 
     Args:
         columns: p(x | u), batch (K, N, D).
@@ -61,6 +59,12 @@ def complete(columns: Columnwise, x: Tensor, visible: Tensor) -> Tensor:
             scores.append(log_density - log_density.detach())
     score = torch.where(visible, 0.0, columns.side_by_side(scores)).sum(-1)
     if score.requires_grad:
-        pyro.factor("x_missing_score", score)
+        with poutine.infer_config(config_fn=_score):
+            pyro.factor("x_missing_score", score)
     completed = torch.where(visible, x, columns.side_by_side(parts))
     return pyro.deterministic("x_missing", completed, event_dim=1)
+
+
+def _score(site: Any) -> Any:
+    """How `IWELBO` knows the score of a draw."""
+    return {"is_score": True}

@@ -1,3 +1,7 @@
+import re
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from pyro_gnr.cli.summary import ASSUMPTIONS
@@ -20,6 +24,21 @@ def test_the_summary_names_the_assumption(impute, table, tmp_path, arguments, wo
     ran = impute(table, tmp_path / "out", "--mechanism", *arguments.split(), *kind)
     [line] = [line for line in ran.out.splitlines() if line.startswith("mechanism: ")]
     assert words in line and line.endswith("; no data can test it)")
+
+
+@pytest.mark.parametrize("mechanism", ["self_masking --direction high", "ignorable"])
+def test_the_summary_says_what_is_extrapolated(impute, tmp_path, mechanism):
+    z = np.random.default_rng(0).normal(size=150)
+    frame = pd.DataFrame({"row": range(150), "a": np.where(z > 0.5, np.nan, z), "b": z})
+    frame.to_csv(tmp_path / "cut.csv", index=False)
+    ran = impute(tmp_path / "cut.csv", tmp_path / "out", "--mechanism", *mechanism.split())
+    assert ran.status == 0
+    lines = [line for line in ran.out.splitlines() if "extrapolated" in line]
+    if mechanism == "ignorable":
+        assert not lines
+    else:
+        [line] = lines
+        assert re.fullmatch(r"a: \d+% of imputed values are beyond all observed ones; .*", line)
 
 
 def test_every_mechanism_has_its_line():

@@ -155,6 +155,8 @@ def test_a_direction(configuration, clinic, write):
     small = ("--config", write(mechanism=table_of_file))
     found = configuration(*small, "--direction", "high")
     assert found["mechanism"] == {**table_of_file, "direction": "high"}
+    found = configuration(*small, "--direction", "free")
+    assert found["mechanism"] == {**table_of_file, "direction": "free"}
     assert configuration(*small, *masking)["mechanism"] == expected
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from pyro_gnr import GNRImputer
-from pyro_gnr.data import Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.imputation.configuration import LOCAL, defaults, read
 from pyro_gnr.imputation.toml import to_toml
 from pyro_gnr.model.likelihoods import Gaussian, StudentT, Truncated
@@ -153,8 +153,8 @@ parts = st.one_of(
     st.builds(lambda lower: {"name": "truncated", "lower": lower}, st.integers(-9, 9)),
 )
 directions = st.one_of(
-    st.sampled_from(["high", "low", "off"]),
-    st.dictionaries(st.text(), st.sampled_from(["high", "low", "off"])),
+    st.sampled_from(["high", "low", "off", "free"]),
+    st.dictionaries(st.text(), st.sampled_from(["high", "low", "off", "free"])),
 )
 mechanisms = st.one_of(
     st.sampled_from(sorted(MECHANISMS)),
@@ -204,6 +204,19 @@ def test_a_description_is_the_same_imputer_again_also_by_file(tmp_path_factory, 
         (folder / name).write_text(text, encoding="utf-8")
         assert_equal(GNRImputer.from_config(folder / name), imputer)
     assert_equal(clone(imputer), imputer)
+
+
+@given(st.dictionaries(st.text(), st.sampled_from(["high", "free", None]), min_size=1))
+def test_a_learnt_direction_has_a_word_in_toml(given):
+    config = GNRImputer(mechanism=SelfMasking(direction=given)).to_config()
+    read = tomllib.loads(to_toml(config))
+    assert GNRImputer.from_config(read).to_config() == read == config
+    found = SelfMasking(direction=read["mechanism"]["direction"])
+    columns = [Column(name, Kind.CONTINUOUS, "float64", holes=1) for name in given]
+    learnt = [d in ("free", None) for d in given.values()]
+    for mechanism in (found, SelfMasking(direction=given)):
+        mechanism.build(columns, 2, rates=torch.full((len(columns),), 0.5))
+        assert mechanism.free.tolist() == learnt
 
 
 def test_order_is_kept(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from pandas.testing import assert_frame_equal
 
 from pyro_gnr import GNRImputer
@@ -120,6 +121,19 @@ def test_long_table_has_numbers_and_beside_them_the_text_of_intervals(table, imp
         ).to_long()
 
 
+def test_intervals_are_observed_to_reach_as_far_as_they_say(table, imputer, imputation):
+    summary = imputation.summary()
+    assert summary["n_imputed"].to_dict() == table.isna().sum().to_dict()
+    assert summary.loc["crp", "beyond_observed"] == 0.0  # "< 0.8" and ">5": anything was seen
+    closed = table.assign(crp=table["crp"].where(~table["crp"].isin(["< 0.8", ">5"]), "0.5-1"))
+    imputation = imputer.impute(closed, m=4)
+    rows, draws = imputation.decoded("crp")
+    draws = draws[:, closed["crp"].isna()[rows]]
+    seen = pd.to_numeric(closed["crp"], errors="coerce")
+    outside = (draws < min(0.5, seen.min())) | (draws > seen.max())
+    assert imputation.summary().loc["crp", "beyond_observed"] == outside.mean() > 0.0
+
+
 def test_intervals_of_interval_cells_lie_within_them(table, imputation):
     found = imputation.interval(0.9)
     found = found[found["column"] == "crp"].set_index(".id")
@@ -148,6 +162,33 @@ def test_saved_and_loaded_it_draws_the_same(table, imputer, imputation, tmp_path
     again = GNRImputer.load(tmp_path / "model").set_params(verbose=False)
     assert again.schema_ == imputer.schema_
     assert_frame_equal(again.impute(table, m=2)[1], imputation[1])
+
+
+@pytest.mark.parametrize("default", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["censored", "censored_log", "truncated"])
+def test_saved_and_loaded_it_draws_the_same_in_every_bit(
+    table, imputer_of, tmp_path, kind, default
+):
+    """Limits are kept in double precision, whatever that of the networks is."""
+    options = {"kinds": {"crp": kind}}
+    if kind == "truncated":
+        options = {"likelihoods": {"y": Truncated(lower=-5.3, upper=5.7)}}
+    imputer = imputer_of(max_steps=3, **options).fit(table)
+    imputation = imputer.impute(table, m=3)
+    imputer.save(tmp_path / "model")
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(default)
+        loaded = GNRImputer.load(tmp_path / "model", device="cpu").set_params(verbose=False)
+        assert torch.get_default_dtype() is default
+    finally:
+        torch.set_default_dtype(before)
+    again = loaded.impute(table, m=3)
+    np.testing.assert_array_equal(again.draws.values, imputation.draws.values)
+    assert_frame_equal(again.interval(0.9), imputation.interval(0.9), check_exact=True)
+    fresh, kept = (i._fitted.model.x_given_u.named_buffers() for i in (imputer, loaded))
+    for (name, a), (_, b) in zip(fresh, kept, strict=True):
+        assert a.dtype is b.dtype and torch.equal(a, b), name
 
 
 def test_held_out_cells_may_be_intervals(table, imputer_of):

@@ -194,7 +194,7 @@ def test_quantiles_of_some_cells_are_those_of_all(name, monkeypatch):
     wanted = torch.tensor([[True, False], [False, True], [True, True], [False, False]])
     some = mixture.quantiles(P, wanted)
     with monkeypatch.context() as patch:
-        patch.setattr(mixtures, "_select", lambda distribution, index: None)
+        patch.setattr(mixtures, "subset", lambda distribution, index: None)
         whole = mixture.quantiles(P)
     assert bool(whole.isnan().all()) is (levels is not None)
     torch.testing.assert_close(whole[:, wanted], some[:, wanted], equal_nan=True)

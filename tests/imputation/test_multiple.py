@@ -315,6 +315,41 @@ def test_diagnostics_do_not_depend_on_the_other_rows(X, fitted, imputation):
     assert_frame_equal(part, imputation.diagnostics.iloc[[30, 1, 4]], rtol=1e-3)
 
 
+def test_summary_by_column(X, imputation):
+    summary = imputation.summary()
+    holey = [name for name in X.columns if name in HOLEY]
+    assert summary.index.tolist() == holey and summary.index.name == "column"
+    assert summary["n_imputed"].tolist() == X[holey].isna().sum().tolist()
+    for name in ("age", "bp"):
+        _, draws = imputation.decoded(name)
+        outside = (draws < X[name].min()) | (draws > X[name].max())
+        assert summary.loc[name, "beyond_observed"] == outside.mean() < 0.3
+    levels = summary.drop(index=["age", "bp"])
+    assert levels["beyond_observed"].isna().all()
+
+
+def test_share_of_imputations_beyond_what_was_observed(X, fitted, imputation):
+    """By hand: draws are put where they are wanted."""
+    table, (rows, cols) = imputation.table, imputation.table.missing
+    j = [c.name for c in table.schema.modelled].index("bp")
+    values = imputation.draws.values.copy()
+    for count, number in ((0, 0.0), (3, 9.0), (len(rows[cols == j]), -9.0)):
+        values[:, cols == j] = 0.0
+        values[:, np.flatnonzero(cols == j)[:count]] = number
+        moved = type(imputation)(table, imputation.draws._replace(values=values), fitted)
+        share = moved.summary().loc["bp", "beyond_observed"]
+        assert share == pytest.approx(count / (cols == j).sum())
+
+
+def test_a_summary_of_no_holes_and_of_no_observed_cell(X, fitted):
+    complete = fitted.transform(X)
+    assert fitted.impute(complete, m=1).summary().empty
+    gone = complete.assign(bp=np.nan)
+    summary = fitted.impute(gone, m=1).summary()
+    assert summary.loc["bp", "n_imputed"] == len(X)
+    assert np.isnan(summary.loc["bp", "beyond_observed"])
+
+
 def test_polars_diagnostics_are_numbered(polars_X, polars_fitted):
     index = polars_fitted.impute(polars_X, m=1).diagnostics.index
     assert_index_equal(index, pd.RangeIndex(60), exact=False)

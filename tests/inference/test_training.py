@@ -159,9 +159,10 @@ def test_learning_rate_falls_to_zero(case):
     assert moves[-1] < 0.02 * moves[0]
 
 
-def test_replayed_parameters_are_stepped_once(mixed, simulate_rows):
+def test_shared_parameters_are_stepped_once(mixed, simulate_rows):
     """Model and guide share p(u|z): twice in the optimiser, it would be stepped twice."""
-    model, guide = mixed(fusion="replayed")
+    model, guide = mixed(fusion="amortised")
+    guide.u_given_z = model.u_given_z
     data = simulate_rows(model, 30)
     before = weights(model)
     train(model, guide, data, plan=plan(max_steps=1), seed=0)

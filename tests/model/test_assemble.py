@@ -127,8 +127,10 @@ def test_fusions(columns_of):
     model, guide = layers["deterministic"]
     assert isinstance(model.u_given_z, Fusion) and guide.u_given_z is None
     model, guide = layers["replayed"]
-    assert guide.u_given_z is model.u_given_z
+    assert isinstance(model.u_given_z, StochasticFusion) and guide.u_given_z is None
+    assert model.replays_u and guide.u_noise == model.u_given_z.out_dim
     model, guide = layers["amortised"]
+    assert not model.replays_u and guide.u_noise == 0
     assert isinstance(guide.u_given_z, StochasticFusion) and guide.u_given_z is not model.u_given_z
     # At the start it proposes what the model expects: the weight of u is 0.
     x, observed = torch.randn(3, 2), torch.ones(3, 2, dtype=torch.bool)
@@ -285,6 +287,30 @@ def test_kinds_that_likelihoods_imply(columns_of):
     assert implied_kinds(columns, likelihoods, said=["c0"]) == {"c2": Kind.CATEGORICAL}
     assert implied_kinds(columns, {"p": "gaussian"}, said=[]) == {"p": Kind.CONTINUOUS}
     assert implied_kinds(columns, {}, said=[]) == {}
+
+
+@torch.no_grad()
+def test_two_levels_start_alike_with_either_likelihood(columns_of):
+    """And so do the columns of more levels that share the block, steep slopes and rare levels."""
+    columns = columns_of(binary=3, levels=(3, 4))
+    z = torch.randn(500, 1)
+    chances = torch.cat([torch.full_like(z, 2e-3), torch.sigmoid(z), torch.sigmoid(6 * z)], 1)
+    levels = torch.stack([torch.randint(n, (500,)) for n in (3, 4)], 1)
+    x = torch.cat([torch.bernoulli(chances), levels], 1)
+    observed = torch.rand(500, 5) < 0.8
+    found = []
+    for likelihoods in (None, {f"b{j}": "categorical" for j in range(3)}):
+        model, guide = assemble(
+            columns, n_rows=10, latent_dim=2, hidden=4, likelihoods=likelihoods
+        )
+        generator = torch.Generator().manual_seed(0)
+        start(model, guide, torch.where(observed, x, 0.0), observed, generator=generator)
+        u = torch.linspace(-3.0, 3.0, 20)[:, None] * torch.ones(model.u_given_z.out_dim)
+        p = model.x_given_u(u)
+        found.append([p.log_prob(torch.full((20, 5), level)) for level in (0.0, 1.0)])
+    for coins, levels in zip(*found, strict=True):
+        assert coins.std(0).max() > 0.1
+        torch.testing.assert_close(levels, coins, rtol=0, atol=1e-3)
 
 
 @torch.no_grad()

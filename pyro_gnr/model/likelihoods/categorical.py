@@ -35,6 +35,9 @@ class Categorical(Likelihood):
     natural_kind = Kind.CATEGORICAL
     place: Tensor
     valid: Tensor
+    feature: Tensor
+    opposite: Tensor
+    binary: Tensor
 
     def n_parameters(self, columns: Sequence[Column]) -> int:
         """One a level."""
@@ -51,6 +54,15 @@ class Categorical(Likelihood):
         self.register_buffer(
             "place", torch.where(valid, first[:, None] + level, 0), persistent=False
         )
+        # The feature of each level; a binary column has one, that of its second level.
+        binary = torch.tensor([c.kind is Kind.BINARY for c in columns])
+        features = torch.where(binary, 1, counts)
+        column = torch.repeat_interleave(torch.arange(len(columns)), counts)
+        own = torch.arange(len(column)) - first[column]
+        feature = (features.cumsum(0) - features)[column] + torch.where(binary[column], 0, own)
+        self.register_buffer("feature", feature, persistent=False)
+        self.register_buffer("binary", binary[column], persistent=False)
+        self.register_buffer("opposite", binary[column] & (own == 0), persistent=False)
 
     def distribution(self, parameters: Tensor) -> dist.Categorical:
         """Give Categorical(logits), batch (..., C), from parameters (..., P)."""
@@ -58,12 +70,16 @@ class Categorical(Likelihood):
         return dist.Categorical(logits=logits, validate_args=False)
 
     def start(self, linear: LinearModel, scale: FeatureScale) -> None:
-        """Start where the log-probabilities, linearised at the mean, agree with the model."""
-        if len(scale.mean) != self.head.out_features:
-            return  # a binary column has one feature, not one a level: start at random
-        p = scale.mean.clamp(min=1e-3)
-        loadings = ((scale.scale / p)[:, None] * linear.loadings).clamp(-STEEPEST, STEEPEST)
-        self._start_head(slice(None), loadings, p.log())
+        """Start where the log-probabilities, linearised at the mean, agree with the model.
+
+        Those of a binary column then differ by the log-odds that `Bernoulli` starts from.
+        """
+        p = scale.mean[self.feature]
+        p = torch.where(self.opposite, 1.0 - p, p).clamp(1e-3, 1 - 1e-3)
+        slope = torch.where(self.opposite, -1.0, 1.0) * scale.scale[self.feature] / p
+        steepest = (STEEPEST * torch.where(self.binary, 1.0 - p, 1.0))[:, None]
+        loadings = slope[:, None] * linear.loadings[self.feature]
+        self._start_head(slice(None), loadings.clamp(-steepest, steepest), p.log())
 
 
 def _n_levels(column: Column) -> int:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyro.distributions as dist
 import torch
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor
-from torch.distributions import constraints
+from torch.distributions import Distribution, constraints
 
 from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.censoring import CODE_BASE
 from pyro_gnr.model.conditionals import Shape
 from pyro_gnr.model.features import interval_limits
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
+from pyro_gnr.model.subsets import subset
 from pyro_gnr.model.transport import cdf, restrict, shows_value, transport
 from pyro_gnr.model.truncation import NO_LIMIT, TruncatedNormal, log_mass
 
@@ -111,6 +113,11 @@ def _(distribution: CensoredNormal, value: Tensor) -> Tensor:
 @shows_value.register
 def _(distribution: CensoredNormal, value: Tensor) -> Tensor:
     return value < CODE_BASE
+
+
+@subset.register
+def _(distribution: CensoredNormal, index: tuple[Any, ...]) -> Distribution | None:
+    return subset(distribution.normal, index)
 
 
 @restrict.register

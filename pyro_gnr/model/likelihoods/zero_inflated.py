@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor
+
+from pyro_gnr.model.subsets import subset
 
 __all__ = ["ZeroInflated", "excess_zeros"]
 
@@ -29,6 +33,12 @@ class ZeroInflated(dist.ZeroInflatedDistribution):
     def gate(self) -> Tensor:
         """Probability of an excess zero."""
         return torch.sigmoid(self.gate_logits)
+
+
+@subset.register
+def _(distribution: ZeroInflated, index: tuple[Any, ...]) -> ZeroInflated | None:
+    base, gate = subset(distribution.base_dist, index), distribution.gate_logits[index]
+    return None if base is None else ZeroInflated(base, gate_logits=gate, validate_args=False)
 
 
 def excess_zeros(mean: Tensor, zeros: Tensor) -> Tensor:

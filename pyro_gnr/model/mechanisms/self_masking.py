@@ -18,7 +18,7 @@ from pyro_gnr.model.tilting import LINKS, OwnTerm, log_chance, log_odds, tilted
 
 __all__ = ["SelfMasking"]
 
-DIRECTIONS = ("high", "low", "off", None)
+DIRECTIONS = ("high", "low", "off", "free", None)
 # Slopes are learnt this many times as fast as other parameters: Adam's steps have one size, and
 # a slope travels from 3 to 30.
 FASTER = 10.0
@@ -45,10 +45,10 @@ class SelfMasking(Collapsible):
     threshold). No likelihood on observed data tells it from a mechanism without self-masking.
 
     Args:
-        direction: "high": the chance to be missing rises with the value; "low": it falls; None:
-            learnt; "off": it does not depend on the value. One for all columns, or a dict by
-            column name, in which columns without a name are "off". Levels without an order take
-            None or "off": each level has its own chance.
+        direction: "high": the chance to be missing rises with the value; "low": it falls; "free"
+            (or None): learnt; "off": it does not depend on the value. One for all columns, or a
+            dict by column name, in which columns without a name are "off". Levels without an
+            order take "free" or "off": each level has its own chance.
         link: "probit" or "logit".
         threshold: "constant" b_j; or "latent" b_j(u), self-masking on top of `Conjunction`:
             more flexible, and identified by less.
@@ -99,7 +99,9 @@ class SelfMasking(Collapsible):
             raise ValueError(f"got threshold={threshold!r}, expected 'constant' or 'latent'.")
         if not 0.0 < slope < math.inf:
             raise ValueError(f"got slope={slope!r}, expected a positive number.")
-        self.direction = dict(direction) if isinstance(direction, Mapping) else direction
+        if isinstance(direction, Mapping):  # in the word that TOML has, too
+            direction = {name: d or "free" for name, d in direction.items()}
+        self.direction = direction
         self.link = link
         self.threshold = threshold
         self.slope = slope
@@ -156,12 +158,13 @@ class SelfMasking(Collapsible):
             found = [given.get(name, "off") for name in names]
         else:
             found = [given] * len(names)
+        found = [None if d == "free" else d for d in found]
         for i, column in enumerate(columns):
             if column.kind is Kind.CATEGORICAL and found[i] in ("high", "low"):
                 if isinstance(given, dict):
                     raise ValueError(
                         f"column {column.name!r} has levels without an order, so that none is "
-                        f"{found[i]!r}: give None (a chance for each level) or 'off'."
+                        f"{found[i]!r}: give 'free' (a chance for each level) or 'off'."
                     )
                 found[i] = None
         return found
