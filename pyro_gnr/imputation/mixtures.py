@@ -13,7 +13,7 @@ from pyro_gnr.model.likelihoods.beta import OpenBeta
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.likelihoods.censored import CensoredNormal
 from pyro_gnr.model.likelihoods.zero_inflated import ZeroInflated
-from pyro_gnr.model.skew_normal import ExtendedSkewNormal
+from pyro_gnr.model.skew_normal import ExtendedSkewNormal, LogSkewNormal
 from pyro_gnr.model.tilting import Atoms, Tilted
 from pyro_gnr.model.transport import bracket, cdf, smallest_count
 from pyro_gnr.model.truncation import TruncatedNormal
@@ -224,14 +224,15 @@ def _select(distribution: Distribution, index: tuple[Any, ...]) -> Distribution 
     if isinstance(distribution, ExtendedSkewNormal):
         parts = (distribution.loc, distribution.scale, distribution.slope, distribution.offset)
         return ExtendedSkewNormal(*(part[index] for part in parts))
+    if isinstance(distribution, LogSkewNormal):
+        logs = _select(distribution.logs, index)
+        assert isinstance(logs, ExtendedSkewNormal)
+        return LogSkewNormal(logs)
     if isinstance(distribution, (Tilted, Atoms)):
         shape = (len(distribution.nodes), *distribution.batch_shape)
         nodes = distribution.nodes.expand(shape)[(slice(None), *index)]
         log_mass = distribution.mass[(slice(None), *index)].log()
-        if isinstance(distribution, Atoms):
-            return Atoms(nodes, log_mass)
-        inner = _select(distribution.base, index)
-        return None if inner is None else Tilted(inner, nodes, log_mass)
+        return type(distribution)(nodes, log_mass)
     names = PARAMETERS.get(type(distribution))
     if names is None:
         return None
