@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from pyro_gnr.data.table import Column, Kind
 from pyro_gnr.model.features import Features, Units, curve_masks
 from pyro_gnr.model.likelihoods.block import Block, Columnwise
-from pyro_gnr.model.mechanisms.base import Collapsible, coins
+from pyro_gnr.model.mechanisms.base import Collapsible, coins, inverse_rates
 from pyro_gnr.model.tilting import LINKS, OwnTerm, log_chances, log_odds, tilted
 
 __all__ = ["SelfMasking"]
@@ -134,8 +134,7 @@ class SelfMasking(Collapsible):
         if self.head is not None:
             nn.init.zeros_(self.head.weight)
         with torch.no_grad():  # where a column has no slope, the base is all there is
-            missing = (1 - rates).clamp(1e-3, 1 - 1e-3)
-            start = torch.special.ndtri(missing) if self.link == "probit" else torch.logit(missing)
+            start = inverse_rates(1 - rates, self.link)
             middle = torch.tensor([(max(n, 1) - 1) / 2 for n in counts])
             at_mean = self.sign * self.slope * middle - start  # the rate, in the middle level
             flat = torch.where(self.sign == 0, -start, 0.0)
