@@ -22,7 +22,7 @@ from pyro_gnr.model.transport import transport
 
 __all__ = ["Draws", "FittedModel", "Intervals"]
 
-# Numbers in the largest tensor (K, rows, H) of a batch: bounds memory, fits a core's cache.
+# Numbers in the largest tensor (K, rows, ...) of a batch: bounds memory, fits a core's cache.
 BATCH_NUMBERS = 2**23
 
 
@@ -208,8 +208,7 @@ class FittedModel:
         keys = torch.from_numpy(table.keys.view(np.int64)).to(self.device)
         x, observed, visible = self.tensors(table)
         data = (x, observed if holes else torch.ones_like(observed), visible)
-        width = max(self.model.u_given_z.out_dim, 3 * len(self.schema.modelled))
-        size = max(1, BATCH_NUMBERS // (self.particles * width))
+        size = max(1, BATCH_NUMBERS // (self.particles * self.model.breadth(x[:1])))
         batches = [rows[i : i + size] for i in range(0, len(rows), size)]
         with progress(len(batches), "imputing", show=self.show_progress) as advance:
             for batch in batches:
