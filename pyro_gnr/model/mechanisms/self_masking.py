@@ -33,8 +33,8 @@ class SelfMasking(Collapsible):
     columns, log-odds for bounded ones, log(1 + x) for counts); for ordered levels it is the number
     of the level, from 0: say "high" of levels only if you know their order. What is missing is
     never sampled: with a probit and a `Gaussian` column it integrates in closed form (given u, m_j
-    is a probit and a missing x_j an extended skew normal), levels are summed over, all else is
-    integrated along one dimension.
+    is a probit and a missing x_j an extended skew normal; likewise log x_j of a `LogNormal` one),
+    levels are summed over, all else is integrated along one dimension, however steep the slope.
 
     *Identified* only by what is assumed: the shape of p(x_j | u), the link, and, most of all, the
     direction. With a normal column and a logit the two signs of c_j differ by no more than a
