@@ -23,7 +23,7 @@ from pyro_gnr.model.transport import transport
 
 __all__ = ["Draws", "FittedModel", "Intervals"]
 
-# Numbers in the largest tensor (K, rows, H) of a batch: bounds memory, fits a core's cache.
+# Numbers in the largest tensor (K, rows, ...) of a batch: bounds memory, fits a core's cache.
 BATCH_NUMBERS = 2**23
 
 
@@ -220,8 +220,7 @@ class FittedModel:
         model = self.model.at_mask_weight(1.0 if holes else 0.0)
         keys = torch.from_numpy(table.keys.view(np.int64)).to(self.device)
         data = self.tensors(table)
-        width = max(self.model.u_given_z.out_dim, 3 * len(self.schema.modelled))
-        size = max(1, BATCH_NUMBERS // (self.particles * width))
+        size = max(1, BATCH_NUMBERS // (self.particles * self.model.breadth(data[0][:1])))
         batches = [rows[i : i + size] for i in range(0, len(rows), size)]
         with progress(len(batches), "imputing", show=self.show_progress) as advance:
             for batch in batches:

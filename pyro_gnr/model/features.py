@@ -6,7 +6,7 @@ the log-odds of a bounded one, log(1 + x) of a count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +21,17 @@ from pyro_gnr.model.truncation import NO_LIMIT, TruncatedNormal
 __all__ = [
     "FeatureScale",
     "Features",
-    "NaturalScale",
+    "Units",
+    "bend",
+    "curve_masks",
     "feature_counts",
     "interval_limits",
     "natural",
+    "unnatural",
 ]
 
+# Kinds that have a natural scale of their own.
+CURVED = (Kind.POSITIVE, Kind.BOUNDED, Kind.COUNT)
 # A rare level has a standard deviation near 0: without a floor its feature would be huge.
 SMALLEST_SCALE = 0.1
 # Logarithms and log-odds of numbers that hardly differ are small, and not rare.
@@ -86,40 +91,75 @@ def natural(x: Tensor, kind: Kind) -> Tensor:
     return x.clamp(min=0.0).log1p() if kind is Kind.COUNT else x
 
 
-class NaturalScale(NamedTuple):
+def unnatural(y: Tensor, kind: Kind) -> Tensor:
+    """Give the values of one kind that `natural` brings to some numbers.
+
+    Example:
+        >>> unnatural(torch.tensor([0.0, 2.1972]), Kind.BOUNDED)
+        tensor([0.5000, 0.9000])
+    """
+    if kind is Kind.POSITIVE:
+        return y.exp()
+    if kind is Kind.BOUNDED:
+        return torch.sigmoid(y)
+    return y.expm1() if kind is Kind.COUNT else y
+
+
+class Units(NamedTuple):
     """A map of columns to numbers without units: (natural(x_j) - centre_j) / spread_j.
 
     Attributes:
         kinds: (D,) kinds of the columns.
+        masks: (3, D) bool, which columns are of each kind in `CURVED`; see `curve_masks`.
         centre: (D,).
         spread: (D,), > 0.
 
     Example:
-        >>> scale = NaturalScale((Kind.POSITIVE,), torch.tensor([1.0]), torch.tensor([2.0]))
-        >>> scale(torch.tensor([1.0]))
-        tensor([-0.5000])
+        >>> kinds = (Kind.POSITIVE,)
+        >>> units = Units(kinds, curve_masks(kinds), torch.tensor([1.0]), torch.tensor([2.0]))
+        >>> units(torch.tensor([1.0])), units.back(torch.tensor([-0.5]))
+        (tensor([-0.5000]), tensor([1.]))
     """
 
     kinds: tuple[Kind, ...]
+    masks: Tensor
     centre: Tensor
     spread: Tensor
 
     @property
-    def curved(self) -> frozenset[Kind]:
-        """Kinds among the columns that `natural` changes."""
-        return frozenset({Kind.POSITIVE, Kind.BOUNDED, Kind.COUNT}.intersection(self.kinds))
+    def curved(self) -> bool:
+        """Whether `natural` changes any of the columns."""
+        return not frozenset(CURVED).isdisjoint(self.kinds)
 
-    def of(self, columns: Tensor) -> NaturalScale:
+    def of(self, columns: Tensor) -> Units:
         """Give the map of some columns (n,)."""
         kinds = tuple(self.kinds[j] for j in columns.tolist())
-        return NaturalScale(kinds, self.centre[columns], self.spread[columns])
+        return Units(kinds, self.masks[:, columns], self.centre[columns], self.spread[columns])
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map values (..., D)."""
-        for kind in self.curved:
-            mine = torch.tensor([k is kind for k in self.kinds], device=x.device)
-            x = torch.where(mine, natural(x, kind), x)
-        return (x - self.centre) / self.spread
+        return (bend(x, self.kinds, self.masks, natural) - self.centre) / self.spread
+
+    def back(self, y: Tensor) -> Tensor:
+        """Give the values (..., D) that are mapped to some numbers; may be infinite."""
+        return bend(self.centre + self.spread * y, self.kinds, self.masks, unnatural)
+
+
+def curve_masks(kinds: Sequence[Kind]) -> Tensor:
+    """Say which columns are of each kind in `CURVED`, (3, D)."""
+    return torch.tensor([[kind is curved for kind in kinds] for curved in CURVED])
+
+
+def bend(
+    x: Tensor, kinds: Sequence[Kind], masks: Tensor, curve: Callable[[Tensor, Kind], Tensor]
+) -> Tensor:
+    """Apply a map such as `natural` to values (..., D), to each column by its kind."""
+    if len(present := set(kinds)) == 1:  # as in a block: nothing to choose
+        return curve(x, *present)
+    for kind, mine in zip(CURVED, masks, strict=True):
+        if kind in present:
+            x = torch.where(mine, curve(x, kind), x)
+    return x
 
 
 class Features(nn.Module):
@@ -149,6 +189,7 @@ class Features(nn.Module):
     mean: Tensor
     scale: Tensor
     smallest: Tensor
+    curves: Tensor
 
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__()
@@ -173,10 +214,8 @@ class Features(nn.Module):
         self.register_buffer("censored", censored, persistent=False)
         self.has_intervals = bool(censored.any())
         kinds = [columns[j].kind for j in column.tolist()]
-        self._curved = [k for k in (Kind.POSITIVE, Kind.BOUNDED, Kind.COUNT) if k in kinds]
-        for kind in self._curved:
-            of_kind = torch.tensor([k is kind for k in kinds])
-            self.register_buffer(f"is_{kind}", of_kind, persistent=False)
+        self._kinds = tuple(kinds)
+        self.register_buffer("curves", curve_masks(kinds), persistent=False)
         logs = torch.tensor([k in (Kind.POSITIVE, Kind.BOUNDED) for k in kinds])
         floor = torch.where(logs, SMALLEST_NATURAL_SCALE, SMALLEST_SCALE)
         self.register_buffer("smallest", floor, persistent=False)
@@ -191,8 +230,7 @@ class Features(nn.Module):
     def raw(self, x: Tensor) -> Tensor:
         """Give the features (..., F) of x (..., D) before they are standardised."""
         value = self._numbers(x)[..., self.column]
-        for kind in self._curved:
-            value = torch.where(self.get_buffer(f"is_{kind}"), natural(value, kind), value)
+        value = bend(value, self._kinds, self.curves, natural)
         return torch.where(self.level < 0, value, (value == self.level).to(x.dtype))
 
     def _numbers(self, x: Tensor) -> Tensor:

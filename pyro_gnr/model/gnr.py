@@ -15,6 +15,7 @@ from pyro_gnr.model.likelihoods.block import BlockLikelihood, Columnwise
 from pyro_gnr.model.mechanisms.base import Collapsible, Mechanism
 from pyro_gnr.model.missing import complete
 from pyro_gnr.model.priors import Prior
+from pyro_gnr.model.tilting import Atoms, Tilted
 
 __all__ = ["GNR"]
 
@@ -160,6 +161,23 @@ class GNR(nn.Module):
         if isinstance(self.m_given_ux, Collapsible):
             return self.m_given_ux.given_holes(u, columns, observed=observed)
         return columns
+
+    @torch.no_grad()
+    def breadth(self, x: Tensor) -> int:
+        """Count the numbers that a row takes, for each particle, in the largest of its tensors.
+
+        Args:
+            x: (1, D), any row; only its type and device count.
+        """
+        columns, u_dim = x.shape[-1], self.u_given_z.out_dim
+        u, nothing = x.new_zeros(1, u_dim), torch.zeros_like(x, dtype=torch.bool)
+        given = self.given_row(u, x=torch.zeros_like(x), observed=nothing, visible=nothing)
+        grids = [
+            b.distribution.mass[..., 0, :].numel()
+            for b in given.blocks
+            if isinstance(b.distribution, (Atoms, Tilted))
+        ]
+        return max(u_dim, 3 * columns, *grids)
 
     def _holes(
         self, holes: TorchDistribution | None, x: Tensor, observed: Tensor | None

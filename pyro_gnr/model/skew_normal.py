@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.distributions import Normal, constraints
 
 from pyro_gnr.model.conditionals import Shape
-from pyro_gnr.model.transport import bracket, cdf, transport
+from pyro_gnr.model.transport import SMALLEST_POSITIVE, bracket, cdf, transport
 
-__all__ = ["ExtendedSkewNormal"]
+__all__ = ["ExtendedSkewNormal", "LogSkewNormal"]
 
 # Below this, Owen's T has too few correct digits relative to Phi(t) for the CDF.
 DEEPEST_CDF = -6.0
@@ -150,3 +150,63 @@ def _binormal(h: np.ndarray, k: np.ndarray, rho: np.ndarray, rest: np.ndarray) -
 def _(distribution: ExtendedSkewNormal, probability: float) -> tuple[Tensor, Tensor]:
     reach = WIDEST * distribution.variance.clamp(min=0.0).sqrt()
     return distribution.mean - reach, distribution.mean + reach
+
+
+class LogSkewNormal(TorchDistribution):
+    r"""x = exp(y), y an extended skew normal: a log-normal number given a noisy threshold's event.
+
+    With t as in `ExtendedSkewNormal`, s its scale and d likewise, the mean is
+    exp(loc + s^2 / 2) Phi(t + d s) / Phi(t).
+
+    Args:
+        logs: the distribution of y.
+
+    Example:
+        >>> one, zero = torch.tensor(1.0), torch.tensor(0.0)
+        >>> above = LogSkewNormal(ExtendedSkewNormal(zero, one, 1e4 * one, zero))  # x > 1
+        >>> round(above.mean.item(), 3)
+        2.774
+    """
+
+    arg_constraints = {}
+    support = constraints.positive
+    has_rsample = False
+
+    def __init__(self, logs: ExtendedSkewNormal) -> None:
+        self.logs = logs
+        super().__init__(logs.batch_shape, validate_args=False)
+
+    def expand(self, batch_shape: Shape, _instance: LogSkewNormal | None = None) -> LogSkewNormal:
+        """Broadcast to a larger batch shape."""
+        return LogSkewNormal(self.logs.expand(batch_shape))
+
+    @property
+    def mean(self) -> Tensor:
+        """E[x], in closed form."""
+        y = self.logs
+        moved = torch.special.log_ndtr(y.t + y.d * y.scale) - torch.special.log_ndtr(y.t)
+        return (y.loc + 0.5 * y.scale.square() + moved).exp()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Give the log-density (...) of values (...)."""
+        return self.logs.log_prob(value.log()) - value.log()
+
+    def sample(self, sample_shape: Shape = ()) -> Tensor:
+        """Draw (*sample_shape, ...)."""
+        return self.logs.sample(sample_shape).exp()
+
+
+@transport.register
+def _(distribution: LogSkewNormal, uniforms: Tensor) -> Tensor:
+    return transport(distribution.logs, uniforms).exp()
+
+
+@cdf.register
+def _(distribution: LogSkewNormal, value: Tensor) -> Tensor:
+    return cdf(distribution.logs, value.log())
+
+
+@bracket.register
+def _(distribution: LogSkewNormal, probability: float) -> tuple[Tensor, Tensor]:
+    low, high = bracket(distribution.logs, probability)
+    return low.exp().clamp(min=SMALLEST_POSITIVE), high.exp()

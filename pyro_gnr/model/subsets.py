@@ -8,9 +8,8 @@ from typing import Any
 
 import pyro.distributions as dist
 import torch.distributions as td
-from torch import Tensor
 
-from pyro_gnr.model.skew_normal import ExtendedSkewNormal
+from pyro_gnr.model.skew_normal import ExtendedSkewNormal, LogSkewNormal
 from pyro_gnr.model.tilting import Atoms, Tilted
 from pyro_gnr.model.truncation import TruncatedNormal
 
@@ -82,19 +81,15 @@ subset.register(
 
 
 @subset.register
-def _(distribution: Tilted, index: tuple[Any, ...]) -> Tilted | None:
-    base = subset(distribution.base, index)
-    nodes, log_mass = _at_nodes(distribution, index)
-    return None if base is None else Tilted(base, nodes, log_mass)
+def _(distribution: LogSkewNormal, index: tuple[Any, ...]) -> LogSkewNormal | None:
+    logs = subset(distribution.logs, index)
+    return LogSkewNormal(logs) if isinstance(logs, ExtendedSkewNormal) else None
 
 
-@subset.register
-def _(distribution: Atoms, index: tuple[Any, ...]) -> Atoms:
-    return Atoms(*_at_nodes(distribution, index))
-
-
-def _at_nodes(distribution: Tilted | Atoms, index: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
-    """Nodes and their log-masses, (S, ...)."""
+@subset.register(Tilted)
+@subset.register(Atoms)
+def _(distribution: Tilted | Atoms, index: tuple[Any, ...]) -> Tilted | Atoms:
     shape = (len(distribution.nodes), *distribution.batch_shape)
     at = (slice(None), *index)
-    return distribution.nodes.expand(shape)[at], distribution.mass[at].log()
+    nodes = distribution.nodes.expand(shape)[at]
+    return type(distribution)(nodes, distribution.mass[at].log())

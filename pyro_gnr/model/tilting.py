@@ -1,15 +1,15 @@
 r"""A column's distribution against the chance that its own value makes a hole: sums and integrals.
 
-For p(x | u) and the log-chance f(eta(x)) of an event, `log_chance` gives log E[exp f(eta(x))]
-and `tilted` the distribution of x given the event. Where both have a closed form (a normal
-column with a probit) it is used; levels are summed over; anything else is integrated over
-quantiles of p(x | u), which is exact but for the spacing of the nodes.
+For p(x | u) and the log-chance f(eta(x)) of an event, `log_chances` gives log E[exp f(eta(x))]
+and that of the opposite event, `tilted` the distribution of x given the event. Where these have a
+closed form (a normal column with a probit, on whatever scale it is normal) it is used; levels and
+counts are summed over; anything else is integrated at nodes that are dense where f rises.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import pyro.distributions as dist
@@ -17,14 +17,25 @@ import torch
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor
 from torch.distributions import Distribution, constraints
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, pad
 
+from pyro_gnr.data.table import Kind
 from pyro_gnr.model.conditionals import Shape
-from pyro_gnr.model.features import NaturalScale
-from pyro_gnr.model.skew_normal import ExtendedSkewNormal
-from pyro_gnr.model.transport import cdf, transport
+from pyro_gnr.model.features import Units
+from pyro_gnr.model.quadrature import nodes
+from pyro_gnr.model.skew_normal import ExtendedSkewNormal, LogSkewNormal
+from pyro_gnr.model.transport import transport
 
-__all__ = ["LINKS", "Atoms", "OwnTerm", "Tilted", "log_chance", "log_odds", "tilted"]
+__all__ = [
+    "LINKS",
+    "Atoms",
+    "OwnTerm",
+    "Tilted",
+    "log_chance",
+    "log_chances",
+    "log_odds",
+    "tilted",
+]
 
 # log P(event) as a function of eta; both are symmetric, so that log P(no event) is f(-eta).
 LINKS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -32,12 +43,16 @@ LINKS: dict[str, Callable[[Tensor], Tensor]] = {
     "logit": logsigmoid,
 }
 
-# Nodes are quantiles at Phi(v), v = -REACH, ..., REACH. Bounds are summed over few of them,
-# for every particle and step; imputations are drawn from a finer grid.
-REACH = 7.5
-COARSE, FINE = 0.5, 0.1
 # Counts are summed over one by one up to this many, else over this many evenly spaced ones.
 MOST_COUNTS = 256
+# Log of the reciprocal of the probability that a count lies beyond those summed over, at least.
+UNSEEN = 18.0
+# Of Newton's method, which finds a value between two nodes.
+NEWTON_STEPS = 5
+# Weights of the six nodes around a cell, of spacing 1, in its integral.
+CELL = tuple(w / 1440.0 for w in (11.0, -93.0, 802.0, 802.0, -93.0, 11.0))
+# A slope below is none: nowhere does eta pass a threshold.
+FLATTEST = 1e-6
 
 
 class OwnTerm(NamedTuple):
@@ -58,7 +73,7 @@ class OwnTerm(NamedTuple):
     offset: Tensor
     effects: Tensor | None = None
     sign: Tensor | float = 1.0
-    natural: NaturalScale | None = None
+    natural: Units | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Give eta (..., C) of values (..., C)."""
@@ -68,6 +83,14 @@ class OwnTerm(NamedTuple):
             place = torch.arange(self.slope.shape[-1], device=x.device)
             eta = eta + self.effects[place, level]
         return self.sign * eta
+
+    def rise(self) -> tuple[Tensor, Tensor]:
+        """Values (..., C) between which eta goes from -1 to 1; infinite where no value is one."""
+        slope = torch.where(self.slope.abs() < FLATTEST, FLATTEST, self.slope)
+        first, second = ((self.offset + eta) / slope for eta in (-1.0, 1.0))
+        if self.natural is None:
+            return first, second
+        return self.natural.back(first), self.natural.back(second)
 
     def __neg__(self) -> OwnTerm:
         """The term of the opposite event."""
@@ -98,38 +121,52 @@ def log_chance(distribution: Distribution, term: OwnTerm, link: str) -> Tensor:
         >>> log_chance(Normal(torch.zeros(1), 1.0), half, "probit").exp()
         tensor([0.5000])
     """
-    if _closed(distribution, term, link):
-        return torch.special.log_ndtr(_skewed(distribution, term).t)
-    nodes, log_mass = _nodes(distribution, COARSE)
-    return (log_mass + LINKS[link](term(nodes))).logsumexp(0)
+    event, other = log_chances(distribution, term, link)
+    return event - torch.logaddexp(event, other)
+
+
+def log_chances(distribution: Distribution, term: OwnTerm, link: str) -> tuple[Tensor, Tensor]:
+    """Give log E[P(event | x)] and log E[P(no event | x)], each (..., C).
+
+    Where they are sums they share an error of 1e-4 or less, which their difference is free of.
+    """
+    if (skewed := _skewed(distribution, term, link)) is not None:
+        return torch.special.log_ndtr(skewed.t), torch.special.log_ndtr(-skewed.t)
+    x, log_mass = _nodes(distribution, term)
+    eta = term(x)
+    event, other = ((log_mass + LINKS[link](e)).logsumexp(0) for e in (eta, -eta))
+    return event, other
 
 
 def tilted(distribution: Distribution, term: OwnTerm, link: str) -> Distribution:
     """Give the distribution of a block's x given the event, batch (..., C)."""
-    if _closed(distribution, term, link):
-        return _skewed(distribution, term)
+    if (skewed := _skewed(distribution, term, link)) is not None:
+        logs = isinstance(distribution, torch.distributions.LogNormal)
+        return LogSkewNormal(skewed) if logs else skewed
     if isinstance(distribution, dist.Bernoulli):
         ones = torch.ones(distribution.batch_shape, device=distribution.probs.device)
         gain = LINKS[link](term(ones)) - LINKS[link](term(torch.zeros_like(ones)))
         return dist.Bernoulli(logits=distribution.logits + gain, validate_args=False)
-    step = FINE if _continuous(distribution) else COARSE
-    nodes, log_mass = _nodes(distribution, step)
-    log_mass = (log_mass + LINKS[link](term(nodes))).log_softmax(0)
+    x, log_mass = _nodes(distribution, term)
+    log_mass = (log_mass + LINKS[link](term(x))).log_softmax(0)
     if distribution.has_enumerate_support:
         return dist.Categorical(logits=log_mass.movedim(0, -1), validate_args=False)
-    if _continuous(distribution):
-        return Tilted(distribution, nodes, log_mass)
-    return Atoms(nodes, log_mass)
+    return Tilted(x, log_mass) if _continuous(distribution) else Atoms(x, log_mass)
 
 
-def _closed(distribution: Distribution, term: OwnTerm, link: str) -> bool:
-    normal = isinstance(distribution, torch.distributions.Normal)
-    return normal and link == "probit" and term.natural is None
-
-
-def _skewed(distribution: Distribution, term: OwnTerm) -> ExtendedSkewNormal:
-    assert isinstance(distribution, torch.distributions.Normal)
-    slope, offset = (term.sign * p for p in (term.slope, term.offset))
+def _skewed(distribution: Distribution, term: OwnTerm, link: str) -> ExtendedSkewNormal | None:
+    """Give x (or log x, of a log-normal column) given the event, if that is a skew normal."""
+    if link != "probit":
+        return None
+    slope, offset, natural = term.slope, term.offset, term.natural
+    if isinstance(distribution, torch.distributions.LogNormal):
+        if natural is None or set(natural.kinds) != {Kind.POSITIVE}:
+            return None
+        slope = slope / natural.spread
+        offset = offset + slope * natural.centre
+    elif natural is not None or not isinstance(distribution, torch.distributions.Normal):
+        return None
+    slope, offset = term.sign * slope, term.sign * offset
     return ExtendedSkewNormal(distribution.loc, distribution.scale, slope, offset)
 
 
@@ -138,55 +175,58 @@ def _continuous(distribution: Distribution) -> bool:
     return not (distribution.has_enumerate_support or getattr(support, "is_discrete", False))
 
 
-def _nodes(distribution: Distribution, step: float) -> tuple[Tensor, Tensor]:
-    """Values (S, ..., C) and their log-masses, the latter differentiable in the parameters.
-
-    The nodes themselves are constants: for fixed nodes x_i and spacings dx_i the integral of
-    p(x) g(x) is the sum of p(x_i) dx_i g(x_i), whose gradient needs no inverse CDF.
-    """
+def _nodes(distribution: Distribution, term: OwnTerm) -> tuple[Tensor, Tensor]:
+    """Values (S, ..., C) and their log-masses, the latter differentiable in the parameters."""
     if distribution.has_enumerate_support:
         levels = distribution.enumerate_support(expand=False)
         log_mass = distribution.log_prob(levels)
         shape = (len(levels), *(1 for _ in distribution.batch_shape))
         return levels.reshape(shape).to(log_mass), log_mass
-    if not _continuous(distribution):
-        return _counts(distribution)
-    v = _grid(step)
-    view = (-1, *(1 for _ in distribution.batch_shape))
-    at = torch.special.ndtr(v).reshape(view)
-    with torch.no_grad():
-        nodes = transport(distribution, at.expand(-1, *distribution.batch_shape))
-    log_density = distribution.log_prob(nodes)
-    spacing = (-0.5 * v.square() - 0.5 * math.log(2 * math.pi) + math.log(step)).reshape(view)
-    return nodes, spacing.to(log_density) + (log_density - log_density.detach())
+    if _continuous(distribution):
+        return nodes(distribution, *term.rise())
+    if isinstance(distribution, dist.ZeroInflatedDistribution):
+        x, log_mass = _nodes(distribution.base_dist, term)
+        return _with_zeros(x, log_mass, distribution.gate_logits.expand(log_mass.shape[1:]))
+    x, log_width = _counts(distribution)
+    return x, distribution.log_prob(x) + log_width
 
 
-def _grid(step: float) -> Tensor:
-    n = round(REACH / step)
-    return torch.arange(-n, n + 1, dtype=torch.float64) * step
-
-
+@torch.no_grad()
 def _counts(distribution: Distribution) -> tuple[Tensor, Tensor]:
-    """Counts (S, ..., C) between the extreme quantiles, and the log-mass each stands for."""
-    with torch.no_grad():
-        low, high = (
-            transport(distribution, torch.full(distribution.batch_shape, p, dtype=torch.float64))
-            for p in (1e-9, 1 - 1e-9)
-        )
-        width = ((high - low + 1) / MOST_COUNTS).ceil().clamp(min=1.0)
-        most = min(MOST_COUNTS, int((high - low).max()) + 1)
-        view = (-1, *(1 for _ in distribution.batch_shape))
-        place = torch.arange(most, dtype=low.dtype, device=low.device).reshape(view)
-        nodes = low + width * place + ((width - 1) / 2).floor()
-    return nodes, distribution.log_prob(nodes) + width.log()
+    """Counts, all but extreme ones, and the log of how many each stands for.
+
+    Either (S, 1, ..., 1), all from 0 on, or (S, ..., C), where those are too many.
+    """
+    mean, variance = distribution.mean, distribution.variance
+    view = (-1, *(1 for _ in distribution.batch_shape))
+    # Bernstein's inequality; the tail of an overdispersed count is an exponential one.
+    reach = (2.0 * UNSEEN * variance).sqrt()
+    low = (mean - reach).clamp(min=0.0).floor()
+    high = (mean + reach + UNSEEN * (variance / mean.clamp(min=1e-30) - 2 / 3)).ceil()
+    largest = high.max().item() if high.numel() else 0.0
+    if largest < MOST_COUNTS:  # what depends on the count alone is then computed once
+        x = torch.arange(int(largest) + 1, dtype=low.dtype, device=low.device).reshape(view)
+        return x, torch.zeros_like(x)
+    width = ((high - low + 1) / MOST_COUNTS).ceil().clamp(min=1.0)
+    most = min(MOST_COUNTS, int((high - low).max()) + 1)
+    place = torch.arange(most, dtype=low.dtype, device=low.device).reshape(view)
+    return low + width * place + ((width - 1) / 2).floor(), width.log()
+
+
+def _with_zeros(x: Tensor, log_mass: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
+    """Add excess zeros, a node of their own: gate (..., C) is their logit."""
+    zero = x.new_zeros((1, *x.shape[1:]))
+    log_mass = torch.cat([logsigmoid(gate).unsqueeze(0), log_mass + logsigmoid(-gate)])
+    return torch.cat([zero, x]), log_mass
 
 
 class Tilted(TorchDistribution):
-    r"""A continuous p(x) times a function of x, on a grid of p's quantiles.
+    r"""A continuous distribution on nodes x(r), evenly spaced in some r of which x is smooth.
+
+    Between nodes, the density in r is taken as linear and x as cubic.
 
     Args:
-        base: p, batch (..., C).
-        nodes: (S, ..., C) its quantiles at Phi(v) for evenly spaced v.
+        nodes: (S, ..., C), ascending.
         log_mass: (S, ..., C) log-masses of the nodes; they sum to one.
     """
 
@@ -194,10 +234,9 @@ class Tilted(TorchDistribution):
     support = constraints.real
     has_rsample = False
 
-    def __init__(self, base: Distribution, nodes: Tensor, log_mass: Tensor) -> None:
-        self.base, self.nodes = base, nodes
-        self.mass = log_mass.exp()
-        super().__init__(base.batch_shape, validate_args=False)
+    def __init__(self, nodes: Tensor, log_mass: Tensor) -> None:
+        self.nodes, self.mass = nodes, log_mass.exp()
+        super().__init__(log_mass.shape[1:], validate_args=False)
 
     @property
     def mean(self) -> Tensor:
@@ -209,35 +248,81 @@ class Tilted(TorchDistribution):
         shape = self._extended_shape(torch.Size(sample_shape))
         return self.quantile(torch.rand(shape, dtype=torch.float64, device=self.nodes.device))
 
-    def _edges(self) -> tuple[Tensor, Tensor]:
-        """Points (S + 1,) half way between nodes, in v, and the CDF (S + 1, ..., C) there."""
-        n = len(self.nodes)
-        step = 2 * REACH / (n - 1)
-        v = (torch.arange(n + 1, dtype=torch.float64, device=self.nodes.device) - n / 2) * step
-        below = torch.nn.functional.pad(self.mass.double().movedim(0, -1).cumsum(-1), (1, 0))
-        return v, (below / below[..., -1:]).movedim(-1, 0)
+    @cached_property
+    def _below(self) -> Tensor:
+        """CDF at the nodes, (..., C, S); cells are integrals of quintics through six nodes."""
+        m = pad(self.mass.double().movedim(0, -1), (2, 2)).unfold(-1, 6, 1)
+        cells = (m * m.new_tensor(CELL)).sum(-1)
+        below = pad(cells.clamp(min=0.0).cumsum(-1), (1, 0))
+        return below / below[..., -1:]
 
     def quantile(self, probability: Tensor) -> Tensor:
-        """Invert the CDF, linear in v between edges: (..., C) for probabilities (..., C)."""
-        v, edges = self._edges()
-        lead = probability.shape[: probability.dim() - len(self.batch_shape)]
-        edges = edges.movedim(0, -1).expand(*lead, *self.batch_shape, len(v)).contiguous()
-        p = probability.unsqueeze(-1).contiguous()
-        i = (torch.searchsorted(edges, p, right=True) - 1).clamp(0, len(v) - 2)
-        low, high = edges.gather(-1, i), edges.gather(-1, i + 1)
-        share = ((p - low) / (high - low).clamp(min=1e-300)).clamp(0.0, 1.0)
-        at = (v[i] + share * (v[1] - v[0])).squeeze(-1)
-        return transport(self.base, torch.special.ndtr(at)).to(self.nodes)
+        """Invert the CDF: (*sample_shape, ..., C) for probabilities of that shape."""
+        p = probability.double()
+        i = _place(self._below, p)
+        low, high = (_at(self._below, i + k) for k in (0, 1))
+        return _cubic(self._around(i), _share(self._ends(i), _part(low, high, p))).to(self.nodes)
 
     def cdf(self, value: Tensor) -> Tensor:
-        """Give P(x <= value), (..., C), linear in v between edges."""
-        v, edges = self._edges()
-        p = cdf(self.base, value).double().clamp(1e-15, 1 - 1e-15)
-        place = (torch.special.ndtri(p) - v[0]) / (v[1] - v[0])
-        i = place.floor().clamp(0, len(v) - 2)
-        table = edges.movedim(0, -1).expand(*p.shape, len(v))
-        low, high = (table.gather(-1, (i + k).long().unsqueeze(-1)).squeeze(-1) for k in (0, 1))
-        return (low + (place - i).clamp(0.0, 1.0) * (high - low)).to(value)
+        """Give P(x <= value), (..., C)."""
+        i = _place(self.nodes.movedim(0, -1), value.to(self.nodes))
+        around = self._around(i)
+        share = _part(around[1], around[2], value.double())
+        for _ in range(NEWTON_STEPS):
+            slope = _cubic_slope(around, share)
+            error = _cubic(around, share) - value.double()
+            share = torch.where(slope > 0.0, share - error / slope, share).clamp(0.0, 1.0)
+        first, last = self._ends(i)
+        inner = share * (2.0 * first + (last - first) * share) / (first + last)
+        low, high = (_at(self._below, i + k) for k in (0, 1))
+        return (low + inner * (high - low)).to(value)
+
+    def _ends(self, i: Tensor) -> tuple[Tensor, Tensor]:
+        """Densities in r at both ends of cell i."""
+        mass = self.mass.double().movedim(0, -1)
+        first, last = (_at(mass, i + k).clamp(min=1e-300) for k in (0, 1))
+        return first, last
+
+    def _around(self, i: Tensor) -> list[Tensor]:
+        """Four nodes around cell i."""
+        table = self.nodes.double().movedim(0, -1)
+        return [_at(table, (i + k).clamp(0, len(self.nodes) - 1)) for k in (-1, 0, 1, 2)]
+
+
+def _place(table: Tensor, value: Tensor) -> Tensor:
+    """Cell i of tables (..., C, S) in which values (*lead, ..., C) lie."""
+    lead = value.shape[: value.dim() - table.dim() + 1]
+    table = table.expand(*lead, *table.shape).contiguous()
+    value = value.expand(table.shape[:-1]).unsqueeze(-1).contiguous()
+    i = torch.searchsorted(table, value, right=True).squeeze(-1) - 1
+    return i.clamp(0, table.shape[-1] - 2)
+
+
+def _at(table: Tensor, i: Tensor) -> Tensor:
+    """Entry i (*lead, ..., C) of tables (..., C, S)."""
+    return table.expand(*i.shape, table.shape[-1]).gather(-1, i.unsqueeze(-1)).squeeze(-1)
+
+
+def _part(low: Tensor, high: Tensor, value: Tensor) -> Tensor:
+    return ((value - low) / (high - low).clamp(min=1e-300)).clamp(0.0, 1.0)
+
+
+def _share(ends: tuple[Tensor, Tensor], part: Tensor) -> Tensor:
+    """Where in a cell a part of its mass is reached; the density is linear between its ends."""
+    first, last = ends
+    root = (first.square() + (last.square() - first.square()) * part).sqrt()
+    return part * (first + last) / (first + root)
+
+
+def _cubic(p: list[Tensor], t: Tensor) -> Tensor:
+    """Catmull and Rom's curve through p[1] (t = 0) and p[2] (t = 1)."""
+    a, b = 2 * p[0] - 5 * p[1] + 4 * p[2] - p[3], 3 * (p[1] - p[2]) + p[3] - p[0]
+    return p[1] + 0.5 * t * (p[2] - p[0] + t * (a + t * b))
+
+
+def _cubic_slope(p: list[Tensor], t: Tensor) -> Tensor:
+    a, b = 2 * p[0] - 5 * p[1] + 4 * p[2] - p[3], 3 * (p[1] - p[2]) + p[3] - p[0]
+    return 0.5 * (p[2] - p[0] + t * (2 * a + 3 * t * b))
 
 
 class Atoms(TorchDistribution):
@@ -271,9 +356,8 @@ class Atoms(TorchDistribution):
         lead = probability.shape[: probability.dim() - len(self.batch_shape)]
         below = self.mass.double().movedim(0, -1).cumsum(-1)
         below = (below / below[..., -1:]).expand(*lead, *below.shape).contiguous()
-        i = torch.searchsorted(below, probability.unsqueeze(-1).contiguous())
-        nodes = self.nodes.movedim(0, -1).expand(below.shape)
-        return nodes.gather(-1, i.clamp(max=len(self.nodes) - 1)).squeeze(-1)
+        i = torch.searchsorted(below, probability.unsqueeze(-1).contiguous()).squeeze(-1)
+        return _at(self.nodes.movedim(0, -1), i.clamp(max=len(self.nodes) - 1))
 
     def cdf(self, value: Tensor) -> Tensor:
         """Give P(x <= value)."""

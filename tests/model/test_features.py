@@ -5,7 +5,14 @@ from scipy import stats
 
 from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.censoring import CODE_BASE
-from pyro_gnr.model.features import SMALLEST_SCALE, Features, feature_counts, natural
+from pyro_gnr.model.features import (
+    SMALLEST_SCALE,
+    Features,
+    Units,
+    curve_masks,
+    feature_counts,
+    natural,
+)
 
 
 def test_one_feature_a_number_and_one_a_level(columns_of):
@@ -113,3 +120,18 @@ def test_logarithms_that_hardly_differ_are_standardised_all_the_same():
 def test_natural_scales_are_finite_for_any_finite_number(kind):
     x = torch.tensor([-1e300, -1.0, 0.0, 1e-300, 0.5, 1.0, 7.0, 1e300])
     assert natural(x, kind).isfinite().all()
+
+
+def test_units_go_back_and_forth():
+    kinds = (Kind.CONTINUOUS, Kind.POSITIVE, Kind.COUNT, Kind.BOUNDED, Kind.POSITIVE)
+    centre, spread = torch.rand(5), 0.5 + torch.rand(5)
+    units = Units(kinds, curve_masks(kinds), centre, spread)
+    y = 2.0 * torch.rand(7, 5)  # a count is not below 0
+    x = units.back(y)
+    torch.testing.assert_close(units(x), y)
+    for j, kind in enumerate(kinds):
+        torch.testing.assert_close(natural(x[:, j], kind), y[:, j] * spread[j] + centre[j])
+    some = torch.tensor([3, 1])
+    torch.testing.assert_close(units.of(some)(x[:, some]), y[:, some])
+    torch.testing.assert_close(units.of(some[:1])(x[:, some[:1]]), y[:, some[:1]])
+    assert units.curved and not units.of(torch.tensor([0])).curved

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from pyro_gnr.model.skew_normal import ExtendedSkewNormal
+from pyro_gnr.model.skew_normal import ExtendedSkewNormal, LogSkewNormal
 from pyro_gnr.model.transport import bracket, cdf, transport
 
 # loc, scale, slope c, threshold b: both signs, none, steep, and deep in the tail (t = -6.2, -13).
@@ -104,3 +104,19 @@ def test_a_steep_slope_is_truncation():
     x = transport(d.expand((5000,)), torch.rand(5000, dtype=torch.float64))
     assert x.min() > 0.69
     assert stats.kstest(x.numpy(), expected.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("slope", [-30.0, -1.0, 0.0, 2.0, 30.0])
+def test_exponential_of_a_skew_normal(slope):
+    d = LogSkewNormal(make(0.3, 0.8, slope, 0.5))
+    y = np.linspace(-6.0, 6.0, 200_001)
+    density = d.log_prob(torch.from_numpy(np.exp(y))).exp().numpy() * np.exp(y)
+    assert integrate.trapezoid(density, y) == pytest.approx(1.0, abs=1e-6)
+    assert d.mean.item() == pytest.approx(integrate.trapezoid(density * np.exp(y), y), rel=1e-5)
+    x = torch.tensor(1.4)
+    below = integrate.trapezoid(density[y <= np.log(1.4)], y[y <= np.log(1.4)])
+    assert cdf(d, x).item() == pytest.approx(below, abs=1e-4)
+    drawn = transport(d.expand((3000,)), torch.rand(3000, dtype=torch.float64))
+    assert stats.kstest(drawn.numpy(), lambda v: cdf(d, torch.from_numpy(v)).numpy()).pvalue > 1e-3
+    low, high = bracket(d, 0.5)
+    assert 0.0 < low < d.mean < high

@@ -16,7 +16,7 @@ from pyro_gnr.model.features import Features
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.linear import LinearModel
 
-__all__ = ["Collapsible", "Mechanism", "coins"]
+__all__ = ["Collapsible", "Mechanism", "coins", "inverse_rates"]
 
 # Log-odds that a column without holes is observed when the model simulates.
 CERTAIN = 30.0
@@ -34,6 +34,21 @@ def coins(log_odds: Tensor, has_holes: Tensor) -> TorchDistribution:
     """
     logits = torch.where(has_holes, log_odds, CERTAIN)
     return dist.Bernoulli(logits=logits, validate_args=False).mask(has_holes).to_event(1)
+
+
+def inverse_rates(rates: Tensor, link: str = "logit") -> Tensor:
+    """Give F^-1 of observed rates, where an intercept starts; finite for any rate.
+
+    Args:
+        rates: in [0, 1]; taken to be at least a thousandth away from both.
+        link: "logit" or "probit".
+
+    Example:
+        >>> inverse_rates(torch.tensor([0.5, 1.0]))
+        tensor([0.0000, 6.9068])
+    """
+    inside = rates.clamp(1e-3, 1 - 1e-3)
+    return torch.special.ndtri(inside) if link == "probit" else torch.logit(inside)
 
 
 class Mechanism(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pyro_gnr.data import Column
 from pyro_gnr.model.likelihoods.bernoulli import STEEPEST
 from pyro_gnr.model.linear import LinearModel
-from pyro_gnr.model.mechanisms.base import Mechanism, coins
+from pyro_gnr.model.mechanisms.base import Mechanism, coins, inverse_rates
 
 __all__ = ["Conjunction"]
 
@@ -48,7 +48,7 @@ class Conjunction(Mechanism):
         self.head = nn.Linear(u_dim, len(rates))
         nn.init.zeros_(self.head.weight)
         with torch.no_grad():
-            self.head.bias.copy_(torch.logit(rates.clamp(1e-3, 1 - 1e-3)))
+            self.head.bias.copy_(inverse_rates(rates))
         self.register_buffer("has_holes", rates < 1.0)
 
     @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pyro_gnr.data import Column
 from pyro_gnr.model.features import Features
-from pyro_gnr.model.mechanisms.base import Mechanism, coins
+from pyro_gnr.model.mechanisms.base import Mechanism, coins, inverse_rates
 
 __all__ = ["NoSelfCensoring"]
 
@@ -46,7 +46,7 @@ class NoSelfCensoring(Mechanism):
         self.head = nn.Linear(u_dim, len(columns))
         nn.init.zeros_(self.head.weight)
         with torch.no_grad():
-            self.head.bias.copy_(torch.logit(rates.clamp(1e-3, 1 - 1e-3)))
+            self.head.bias.copy_(inverse_rates(rates))
         self.weight = nn.Parameter(torch.zeros(len(columns), self.features.out_dim))
         others = self.features.column != torch.arange(len(columns))[:, None]
         self.register_buffer("others", others, persistent=False)

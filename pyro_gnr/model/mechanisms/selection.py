@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pyro_gnr.data import Column
 from pyro_gnr.model.conditionals import tanh_network
 from pyro_gnr.model.features import Features
-from pyro_gnr.model.mechanisms.base import Mechanism, coins
+from pyro_gnr.model.mechanisms.base import Mechanism, coins, inverse_rates
 
 __all__ = ["Selection"]
 
@@ -65,7 +65,7 @@ class Selection(Mechanism):
         self.linear = nn.Linear(n_in, n_out)
         nn.init.zeros_(self.linear.weight)
         with torch.no_grad():
-            self.linear.bias.copy_(torch.logit(rates.clamp(1e-3, 1 - 1e-3)))
+            self.linear.bias.copy_(inverse_rates(rates))
         hidden = self.hidden
         self.network = tanh_network(n_in, n_out, hidden, zero=True) if hidden else None
         self.register_buffer("has_holes", rates < 1.0)

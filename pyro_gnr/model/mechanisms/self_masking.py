@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from pyro_gnr.data import Column, Kind
-from pyro_gnr.model.features import Features, NaturalScale
+from pyro_gnr.model.features import Features, Units, curve_masks
 from pyro_gnr.model.likelihoods.block import Block, Columnwise
-from pyro_gnr.model.mechanisms.base import Collapsible, coins
-from pyro_gnr.model.tilting import LINKS, OwnTerm, log_chance, log_odds, tilted
+from pyro_gnr.model.mechanisms.base import Collapsible, coins, inverse_rates
+from pyro_gnr.model.tilting import LINKS, OwnTerm, log_chances, log_odds, tilted
 
 __all__ = ["SelfMasking"]
 
@@ -33,8 +33,8 @@ class SelfMasking(Collapsible):
     columns, log-odds for bounded ones, log(1 + x) for counts); for ordered levels it is the number
     of the level, from 0: say "high" of levels only if you know their order. What is missing is
     never sampled: with a probit and a `Gaussian` column it integrates in closed form (given u, m_j
-    is a probit and a missing x_j an extended skew normal), levels are summed over, all else is
-    integrated along one dimension.
+    is a probit and a missing x_j an extended skew normal; likewise log x_j of a `LogNormal` one),
+    levels are summed over, all else is integrated along one dimension, however steep the slope.
 
     *Identified* only by what is assumed: the shape of p(x_j | u), the link, and, most of all, the
     direction. With a normal column and a logit the two signs of c_j differ by no more than a
@@ -79,6 +79,7 @@ class SelfMasking(Collapsible):
     unordered: Tensor
     centre: Tensor
     spread: Tensor
+    curves: Tensor
 
     def __init__(
         self,
@@ -112,6 +113,7 @@ class SelfMasking(Collapsible):
         unordered = torch.tensor([c.kind is Kind.CATEGORICAL for c in columns])
         off = torch.tensor([d == "off" for d in directions])
         self.kinds = tuple(c.kind for c in columns)
+        self.register_buffer("curves", curve_masks(self.kinds), persistent=False)
         self.register_buffer("centre", torch.zeros(len(columns)))
         self.register_buffer("spread", torch.ones(len(columns)))
         self.register_buffer("has_holes", rates < 1.0)
@@ -134,8 +136,7 @@ class SelfMasking(Collapsible):
         if self.head is not None:
             nn.init.zeros_(self.head.weight)
         with torch.no_grad():  # where a column has no slope, the base is all there is
-            missing = (1 - rates).clamp(1e-3, 1 - 1e-3)
-            start = torch.special.ndtri(missing) if self.link == "probit" else torch.logit(missing)
+            start = inverse_rates(1 - rates, self.link)
             middle = torch.tensor([(max(n, 1) - 1) / 2 for n in counts])
             at_mean = self.sign * self.slope * middle - start  # the rate, in the middle level
             flat = torch.where(self.sign == 0, -start, 0.0)
@@ -184,9 +185,9 @@ class SelfMasking(Collapsible):
         return torch.where(self.free, torch.nan, self.sign)
 
     @property
-    def scale(self) -> NaturalScale:
+    def scale(self) -> Units:
         """The scale on which slopes and thresholds count."""
-        return NaturalScale(self.kinds, self.centre, self.spread)
+        return Units(self.kinds, self.curves, self.centre, self.spread)
 
     @torch.no_grad()
     def calibrate(self, features: Features) -> None:
@@ -194,8 +195,7 @@ class SelfMasking(Collapsible):
         place = torch.arange(len(self.kinds), device=features.column.device)
         first = torch.searchsorted(features.column, place)
         mean, scale = features.mean[first], features.scale[first]
-        curved = self.scale.curved
-        mine = torch.tensor([k in curved for k in self.kinds], device=mean.device)
+        mine = self.curves.any(0)
         self.centre.copy_(torch.where(mine, mean, self.centre))
         self.spread.copy_(torch.where(mine, scale, self.spread))
 
@@ -211,12 +211,15 @@ class SelfMasking(Collapsible):
         self.base[columns] = torch.where(plain, slope * threshold / FASTER, threshold)
 
     def _term(self, u: Tensor) -> OwnTerm:
-        """Give c (x - b); effects of levels have no slope, and no threshold is scaled for them."""
+        """Give c (x - b), with an offset (D,) that is one for all rows where it can be.
+
+        Effects of levels have no slope, and no threshold is scaled for them.
+        """
         c = torch.where(self.has_holes, self.slopes(), 0.0)
         b, shift = self.base, 0.0 if self.head is None else self.head(u)
         unit = torch.where(self.sign != 0, c, 1.0)
         offset = torch.where(self.plain, FASTER * b + shift, unit * (b + shift))
-        offset = torch.where(self.has_holes, offset, 0.0).expand(*u.shape[:-1], -1)
+        offset = torch.where(self.has_holes, offset, 0.0)
         natural = self.scale if self.scale.curved else None
         if self.effects is None:
             return OwnTerm(c, offset, natural=natural)
@@ -227,7 +230,8 @@ class SelfMasking(Collapsible):
     def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution:
         """Give independent Bernoullis, event (D,), for a complete x."""
         assert x is not None
-        return coins(log_odds(-self._term(u)(x), self.link), self.has_holes)
+        log_chance = log_odds(-self._term(u)(x), self.link)
+        return coins(log_chance.expand(*u.shape[:-1], -1), self.has_holes)
 
     def collapsed(
         self, u: Tensor, x: Tensor, *, visible: Tensor, columns: Columnwise
@@ -241,8 +245,8 @@ class SelfMasking(Collapsible):
         return coins(torch.where(visible, known, unknown), self.has_holes)
 
     def _log_odds(self, block: Block, term: OwnTerm) -> Tensor:
-        chances = (log_chance(block.distribution, t, self.link) for t in (-term, term))
-        return next(chances) - next(chances)
+        missing, observed = log_chances(block.distribution, term, self.link)
+        return observed - missing
 
     def given_holes(self, u: Tensor, columns: Columnwise, *, observed: Tensor) -> Columnwise:
         """Give p(x_j | u, m_j): the values that the mechanism would hide (or show)."""

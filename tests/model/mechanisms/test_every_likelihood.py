@@ -11,10 +11,11 @@ from scipy import stats
 from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import Features
 from pyro_gnr.model.likelihoods import BlockLikelihood, Truncated
+from pyro_gnr.model.likelihoods.zero_inflated import ZeroInflated
 from pyro_gnr.model.mechanisms import NoSelfCensoring, Selection, SelfMasking
 from pyro_gnr.model.registry import LIKELIHOODS
 from pyro_gnr.model.tilting import OwnTerm, log_chance, tilted
-from pyro_gnr.model.transport import transport
+from pyro_gnr.model.transport import cdf, transport
 
 KINDS = {
     Kind.CONTINUOUS: Column("a", Kind.CONTINUOUS, "float64", holes=5),
@@ -112,6 +113,29 @@ def test_large_counts_are_not_cut_off(mean):
         drawn = transport(given, torch.rand(20_000, 1, dtype=torch.float64))
         assert drawn.mean().item() == pytest.approx(expected, rel=0.02)
         assert (drawn == drawn.round()).all()
+
+
+@pytest.mark.parametrize("mean", [0.3, 20.0, 2000.0])
+@torch.no_grad()
+def test_excess_zeros_are_counted_whatever_the_mean(mean):
+    base = dist.Poisson(torch.tensor([[mean]]).expand(2, 3, 1))
+    inflated = ZeroInflated(base, gate_logits=torch.tensor([[-1.0]]), validate_args=False)
+    k = np.arange(stats.poisson(mean).ppf(1 - 1e-12) + 1)
+    gate = 1.0 / (1.0 + math.e)
+    mass = (1 - gate) * stats.poisson(mean).pmf(k) + gate * (k == 0)
+    hides = stats.norm.cdf(-3.0 * k / mean + 2.0)  # small counts
+    term = OwnTerm(torch.tensor([-3.0 / mean]), torch.tensor([-2.0]))
+    found = log_chance(inflated, term, "probit").exp()
+    expected = (mass * hides).sum()
+    np.testing.assert_allclose(found, np.full((2, 3, 1), expected), rtol=1e-3)
+    given = tilted(inflated, term, "probit")
+    assert given.mean[1, 2, 0].item() == pytest.approx((k * mass * hides).sum() / expected, 2e-3)
+    drawn = transport(given, torch.rand(2, 3, 1, dtype=torch.float64))
+    assert drawn.shape == (2, 3, 1)
+    at_zero = torch.zeros(2, 3, 1)
+    assert cdf(given, at_zero)[0, 0, 0].item() == pytest.approx(
+        mass[0] * hides[0] / expected, rel=2e-3
+    )
 
 
 @pytest.mark.parametrize("kind", [Kind.ORDINAL, Kind.BINARY])
