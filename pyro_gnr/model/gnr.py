@@ -11,11 +11,11 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion, noise_site
+from pyro_gnr.model.grids import Atoms, Tilted
 from pyro_gnr.model.likelihoods.block import BlockLikelihood, Columnwise
 from pyro_gnr.model.mechanisms.base import Collapsible, Mechanism
 from pyro_gnr.model.missing import complete
 from pyro_gnr.model.priors import Prior
-from pyro_gnr.model.tilting import Atoms, Tilted
 
 __all__ = ["GNR"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pyro.distributions as dist
 import torch.distributions as td
 
+from pyro_gnr.model.grids import Atoms, Tilted
 from pyro_gnr.model.skew_normal import ExtendedSkewNormal, LogSkewNormal
-from pyro_gnr.model.tilting import Atoms, Tilted
 from pyro_gnr.model.truncation import TruncatedNormal
 
 __all__ = ["by_parameters", "subset"]

@@ -9,28 +9,23 @@ counts are summed over; anything else is integrated at nodes that are dense wher
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import NamedTuple
 
 import pyro.distributions as dist
 import torch
-from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor
-from torch.distributions import Distribution, constraints
-from torch.nn.functional import logsigmoid, pad
+from torch.distributions import Distribution
+from torch.nn.functional import logsigmoid
 
 from pyro_gnr.data.table import Kind
-from pyro_gnr.model.conditionals import Shape
 from pyro_gnr.model.features import Units
+from pyro_gnr.model.grids import Atoms, Tilted
 from pyro_gnr.model.quadrature import nodes
 from pyro_gnr.model.skew_normal import ExtendedSkewNormal, LogSkewNormal
-from pyro_gnr.model.transport import transport
 
 __all__ = [
     "LINKS",
-    "Atoms",
     "OwnTerm",
-    "Tilted",
     "log_chance",
     "log_chances",
     "log_odds",
@@ -47,10 +42,6 @@ LINKS: dict[str, Callable[[Tensor], Tensor]] = {
 MOST_COUNTS = 256
 # Log of the reciprocal of the probability that a count lies beyond those summed over, at least.
 UNSEEN = 18.0
-# Of Newton's method, which finds a value between two nodes.
-NEWTON_STEPS = 5
-# Weights of the six nodes around a cell, of spacing 1, in its integral.
-CELL = tuple(w / 1440.0 for w in (11.0, -93.0, 802.0, 802.0, -93.0, 11.0))
 # A slope below is none: nowhere does eta pass a threshold.
 FLATTEST = 1e-6
 
@@ -218,157 +209,3 @@ def _with_zeros(x: Tensor, log_mass: Tensor, gate: Tensor) -> tuple[Tensor, Tens
     zero = x.new_zeros((1, *x.shape[1:]))
     log_mass = torch.cat([logsigmoid(gate).unsqueeze(0), log_mass + logsigmoid(-gate)])
     return torch.cat([zero, x]), log_mass
-
-
-class Tilted(TorchDistribution):
-    r"""A continuous distribution on nodes x(r), evenly spaced in some r of which x is smooth.
-
-    Between nodes, the density in r is taken as linear and x as cubic.
-
-    Args:
-        nodes: (S, ..., C), ascending.
-        log_mass: (S, ..., C) log-masses of the nodes; they sum to one.
-    """
-
-    arg_constraints = {}
-    support = constraints.real
-    has_rsample = False
-
-    def __init__(self, nodes: Tensor, log_mass: Tensor) -> None:
-        self.nodes, self.mass = nodes, log_mass.exp()
-        super().__init__(log_mass.shape[1:], validate_args=False)
-
-    @property
-    def mean(self) -> Tensor:
-        """E[x] over the nodes."""
-        return (self.mass * self.nodes).sum(0)
-
-    def sample(self, sample_shape: Shape = ()) -> Tensor:
-        """Draw (*sample_shape, ..., C)."""
-        shape = self._extended_shape(torch.Size(sample_shape))
-        return self.quantile(torch.rand(shape, dtype=torch.float64, device=self.nodes.device))
-
-    @cached_property
-    def _below(self) -> Tensor:
-        """CDF at the nodes, (..., C, S); cells are integrals of quintics through six nodes."""
-        m = pad(self.mass.double().movedim(0, -1), (2, 2)).unfold(-1, 6, 1)
-        cells = (m * m.new_tensor(CELL)).sum(-1)
-        below = pad(cells.clamp(min=0.0).cumsum(-1), (1, 0))
-        return below / below[..., -1:]
-
-    def quantile(self, probability: Tensor) -> Tensor:
-        """Invert the CDF: (*sample_shape, ..., C) for probabilities of that shape."""
-        p = probability.double()
-        i = _place(self._below, p)
-        low, high = (_at(self._below, i + k) for k in (0, 1))
-        return _cubic(self._around(i), _share(self._ends(i), _part(low, high, p))).to(self.nodes)
-
-    def cdf(self, value: Tensor) -> Tensor:
-        """Give P(x <= value), (..., C)."""
-        i = _place(self.nodes.movedim(0, -1), value.to(self.nodes))
-        around = self._around(i)
-        share = _part(around[1], around[2], value.double())
-        for _ in range(NEWTON_STEPS):
-            slope = _cubic_slope(around, share)
-            error = _cubic(around, share) - value.double()
-            share = torch.where(slope > 0.0, share - error / slope, share).clamp(0.0, 1.0)
-        first, last = self._ends(i)
-        inner = share * (2.0 * first + (last - first) * share) / (first + last)
-        low, high = (_at(self._below, i + k) for k in (0, 1))
-        return (low + inner * (high - low)).to(value)
-
-    def _ends(self, i: Tensor) -> tuple[Tensor, Tensor]:
-        """Densities in r at both ends of cell i."""
-        mass = self.mass.double().movedim(0, -1)
-        first, last = (_at(mass, i + k).clamp(min=1e-300) for k in (0, 1))
-        return first, last
-
-    def _around(self, i: Tensor) -> list[Tensor]:
-        """Four nodes around cell i."""
-        table = self.nodes.double().movedim(0, -1)
-        return [_at(table, (i + k).clamp(0, len(self.nodes) - 1)) for k in (-1, 0, 1, 2)]
-
-
-def _place(table: Tensor, value: Tensor) -> Tensor:
-    """Cell i of tables (..., C, S) in which values (*lead, ..., C) lie."""
-    lead = value.shape[: value.dim() - table.dim() + 1]
-    table = table.expand(*lead, *table.shape).contiguous()
-    value = value.expand(table.shape[:-1]).unsqueeze(-1).contiguous()
-    i = torch.searchsorted(table, value, right=True).squeeze(-1) - 1
-    return i.clamp(0, table.shape[-1] - 2)
-
-
-def _at(table: Tensor, i: Tensor) -> Tensor:
-    """Entry i (*lead, ..., C) of tables (..., C, S)."""
-    return table.expand(*i.shape, table.shape[-1]).gather(-1, i.unsqueeze(-1)).squeeze(-1)
-
-
-def _part(low: Tensor, high: Tensor, value: Tensor) -> Tensor:
-    return ((value - low) / (high - low).clamp(min=1e-300)).clamp(0.0, 1.0)
-
-
-def _share(ends: tuple[Tensor, Tensor], part: Tensor) -> Tensor:
-    """Where in a cell a part of its mass is reached; the density is linear between its ends."""
-    first, last = ends
-    root = (first.square() + (last.square() - first.square()) * part).sqrt()
-    return part * (first + last) / (first + root)
-
-
-def _cubic(p: list[Tensor], t: Tensor) -> Tensor:
-    """Catmull and Rom's curve through p[1] (t = 0) and p[2] (t = 1)."""
-    a, b = 2 * p[0] - 5 * p[1] + 4 * p[2] - p[3], 3 * (p[1] - p[2]) + p[3] - p[0]
-    return p[1] + 0.5 * t * (p[2] - p[0] + t * (a + t * b))
-
-
-def _cubic_slope(p: list[Tensor], t: Tensor) -> Tensor:
-    a, b = 2 * p[0] - 5 * p[1] + 4 * p[2] - p[3], 3 * (p[1] - p[2]) + p[3] - p[0]
-    return 0.5 * (p[2] - p[0] + t * (2 * a + 3 * t * b))
-
-
-class Atoms(TorchDistribution):
-    """Counts with given log-masses.
-
-    Args:
-        nodes: (S, ..., C) ascending counts.
-        log_mass: (S, ..., C); they sum to one.
-    """
-
-    arg_constraints = {}
-    support = constraints.nonnegative_integer
-    has_rsample = False
-
-    def __init__(self, nodes: Tensor, log_mass: Tensor) -> None:
-        self.nodes, self.mass = nodes, log_mass.exp()
-        super().__init__(log_mass.shape[1:], validate_args=False)
-
-    @property
-    def mean(self) -> Tensor:
-        """E[x]."""
-        return (self.mass * self.nodes).sum(0)
-
-    def sample(self, sample_shape: Shape = ()) -> Tensor:
-        """Draw (*sample_shape, ..., C)."""
-        shape = self._extended_shape(torch.Size(sample_shape))
-        return self.quantile(torch.rand(shape, dtype=torch.float64, device=self.nodes.device))
-
-    def quantile(self, probability: Tensor) -> Tensor:
-        """Give the smallest count whose CDF reaches a probability."""
-        lead = probability.shape[: probability.dim() - len(self.batch_shape)]
-        below = self.mass.double().movedim(0, -1).cumsum(-1)
-        below = (below / below[..., -1:]).expand(*lead, *below.shape).contiguous()
-        i = torch.searchsorted(below, probability.unsqueeze(-1).contiguous()).squeeze(-1)
-        return _at(self.nodes.movedim(0, -1), i.clamp(max=len(self.nodes) - 1))
-
-    def cdf(self, value: Tensor) -> Tensor:
-        """Give P(x <= value)."""
-        return (self.mass * (self.nodes <= value)).sum(0)
-
-
-@transport.register
-def _(distribution: Tilted, uniforms: Tensor) -> Tensor:
-    return distribution.quantile(uniforms)
-
-
-@transport.register
-def _(distribution: Atoms, uniforms: Tensor) -> Tensor:
-    return distribution.quantile(uniforms)

@@ -10,9 +10,10 @@ from scipy import special, stats
 
 from pyro_gnr.data.table import Kind
 from pyro_gnr.model.features import Units, curve_masks
+from pyro_gnr.model.grids import Tilted
 from pyro_gnr.model.likelihoods.beta import OpenBeta
 from pyro_gnr.model.quadrature import MOST_NODES, line, nodes
-from pyro_gnr.model.tilting import LINKS, OwnTerm, Tilted, log_chance, tilted
+from pyro_gnr.model.tilting import LINKS, OwnTerm, log_chance, tilted
 from pyro_gnr.model.transport import cdf, transport
 from pyro_gnr.model.truncation import TruncatedNormal
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from scipy import integrate, special, stats
 
+from pyro_gnr.model.grids import Tilted
 from pyro_gnr.model.skew_normal import ExtendedSkewNormal
-from pyro_gnr.model.tilting import OwnTerm, Tilted, log_chance, log_odds, tilted
+from pyro_gnr.model.tilting import OwnTerm, log_chance, log_odds, tilted
 from pyro_gnr.model.transport import cdf, transport
 
 SCIPY = {"probit": special.ndtr, "logit": special.expit}
