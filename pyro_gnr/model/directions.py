@@ -11,6 +11,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from pyro_gnr.model.linear import LinearModel
 from pyro_gnr.model.masked_linear import (
@@ -24,6 +25,7 @@ __all__ = ["directed_factor_analysis"]
 
 # Of the least squares by which other columns explain holes, a row.
 RIDGE = 1e-3
+NEWTON_STEPS = 25
 
 
 @torch.no_grad()
@@ -41,7 +43,8 @@ def directed_factor_analysis(
     Args:
         cells: the features.
         sign: (F,) 1, -1 or 0, see there; NaN where the best of the three is to be found: 0 for
-            all of these if other columns explain their holes better (by AIC).
+            a column whose holes other columns explain better, and for all of them if that is
+            so on the whole (by AIC).
         start: linear model of the visible cells.
         slope: |c| at the start.
         steps: EM steps.
@@ -71,20 +74,21 @@ def directed_factor_analysis(
 def _earned(cells: Cells, gain: Tensor, free: Tensor) -> Tensor:
     """Whether a direction is worth what it takes, (F,), by what it gains in log-likelihood.
 
-    A threshold takes two numbers more than a constant chance; the reasons that may lie in other
-    columns take one each, and are weighed for all columns together.
+    A threshold takes two numbers more than a constant chance; reasons that lie in other columns
+    take one each. A wrong threshold is worse than none, so that it has to win twice: in its own
+    column, and on the whole, which says more than noisy single columns do.
     """
     n, n_features = cells.x.shape
-    others = _gain_of_others(cells) - (n_features - 1)
-    own_reasons = (gain - 2.0)[free].sum() > others[free].sum()
-    return (gain > math.log(n)) & own_reasons
+    gain, others = gain - 2.0, _gain_of_others(cells) - (n_features - 1)
+    return (gain > math.log(n) - 2.0) & (gain > others) & (gain[free].sum() > others[free].sum())
 
 
 def _gain_of_others(cells: Cells) -> Tensor:
     """How well the visible values of other features predict each feature's holes, (F,).
 
-    A log-likelihood beside that of a constant chance, by least squares on features that are 0
-    where they are not seen; each without its own feature, by downdating one inverse.
+    A log-likelihood beside that of a constant chance, of a logistic regression on one number: the
+    least-squares prediction by features that are 0 where they are not seen. Each is without its
+    own feature, by downdating one inverse.
     """
     n, n_features = cells.x.shape
     design = torch.cat([cells.x * cells.visible, cells.x.new_ones(n, 1)], 1)
@@ -94,7 +98,29 @@ def _gain_of_others(cells: Cells) -> Tensor:
     weights = inverse @ (design.T @ cells.masked)
     own = torch.arange(n_features, device=design.device)
     weights = weights - inverse[:, :n_features] * (weights[own, own] / inverse[own, own])
-    residual = (cells.masked - design @ weights).square().sum(0)
-    total = (cells.masked - cells.masked.mean(0)).square().sum(0)
-    left = torch.where(total > 0, residual / total.clamp(min=1e-6), 1.0)
-    return -0.5 * n * left.clamp(1e-6, 1.0).log()
+    score = design @ weights
+    score = (score - score.mean(0)) / score.std(0).clamp(min=1e-6)
+    rate = cells.masked.mean(0).clamp(1e-6, 1 - 1e-6)
+    flat = n * (rate * rate.log() + (1 - rate) * (1 - rate).log())
+    gain = _log_likelihood(*_logistic(score, cells.masked), score, cells.masked) - flat
+    return torch.where(cells.masked.any(0), gain, 0.0)
+
+
+def _logistic(score: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
+    """Intercepts and slopes (F,) of logistic regressions of m on a score, both (N, F)."""
+    intercept = torch.logit(m.mean(0).clamp(1e-3, 1 - 1e-3))
+    slope = torch.zeros_like(intercept)
+    for _ in range(NEWTON_STEPS):
+        p = torch.sigmoid(intercept + slope * score)
+        v = (p * (1 - p)).clamp(min=1e-6)
+        a, b, c = v.sum(0), (v * score).sum(0), (v * score.square()).sum(0) + RIDGE
+        g, h = (m - p).sum(0), ((m - p) * score).sum(0)
+        det = (a * c - b.square()).clamp(min=1e-9)
+        intercept = intercept + ((c * g - b * h) / det).clamp(-1.0, 1.0)
+        slope = slope + ((a * h - b * g) / det).clamp(-1.0, 1.0)
+    return intercept, slope
+
+
+def _log_likelihood(intercept: Tensor, slope: Tensor, score: Tensor, m: Tensor) -> Tensor:
+    log_odds = intercept + slope * score
+    return (m * logsigmoid(log_odds) + (1 - m) * logsigmoid(-log_odds)).sum(0)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from pyro_gnr.model.directions import _gain_of_others, directed_factor_analysis
 from pyro_gnr.model.linear import factor_analysis
@@ -80,16 +81,28 @@ def test_finds_none_where_other_columns_remove(seed):
     assert found.slope.abs().max() == 0
 
 
-def test_gain_of_others_is_that_of_least_squares_without_the_own_column():
+def test_each_column_has_a_direction_of_its_own_or_none():
+    """One that masks itself does not make a threshold of another's reason."""
+    x = complete_rows(2)
+    chance = self_masked(x, slope=1e6)
+    chance[:, 1] = torch.special.ndtr(1.5 * x[:, 3] - 1.0)
+    cells = cells_of(x, chance)
+    found = directed_factor_analysis(cells, sign=FREE, start=linear(cells))
+    assert found.slope.sign().tolist() == [1.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("steep", [1.0, 4.0])
+def test_gain_of_others_is_that_of_a_logistic_regression_without_the_own_column(steep):
     x = complete_rows(1)
-    cells = cells_of(x, torch.special.ndtr(x[:, 3:] + x[:, [1, 2, 0]]))
+    cells = cells_of(x, torch.special.ndtr(steep * (x[:, 3:] + 0.5 * x[:, [1, 2, 0]])))
     gain = _gain_of_others(cells).numpy()
     for j in range(3):
         design = np.delete((cells.x * cells.visible).numpy(), j, axis=1)
-        design = np.column_stack([design, np.ones(N)])
         m = cells.masked[:, j].numpy()
-        _, (rss,), _, _ = np.linalg.lstsq(design, m, rcond=None)
-        expected = -N / 2 * np.log(rss / ((m - m.mean()) ** 2).sum())
-        assert gain[j] == pytest.approx(expected, rel=1e-3)
+        full = LogisticRegression(C=1e6, max_iter=500).fit(design, m).predict_proba(design)[:, 1]
+        rate = m.mean()
+        flat = N * (rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+        expected = np.log(np.where(m > 0, full, 1 - full)).sum() - flat
+        assert gain[j] == pytest.approx(expected, rel=0.05)
         assert expected > 50
     assert (gain[3:] == 0).all()  # no holes, nothing to explain

@@ -25,7 +25,8 @@ class Selection(Mechanism):
 
     Missing values are drawn from p(x | u) for each particle, and weighted by how well they
     explain the holes. Training starts at self-masking where a column's own value explains its
-    holes better than the other columns do, see `model.directions`.
+    holes better than the other columns do, in that column and in all on the whole, see
+    `model.directions`.
 
     *Identified* rarely: each column's own effect, the other columns' effects and a flexible
     p(x | u) can stand in for one another. Its authors call it agnostic and report that it is often
