@@ -11,9 +11,17 @@ if TYPE_CHECKING:
     from pyro_gnr.data.datasets import load_nhanes
     from pyro_gnr.imputation.imputer import GNRImputer
     from pyro_gnr.imputation.multiple import MultipleImputation
+    from pyro_gnr.imputation.pooling import pool, pool_scalar
 
 __version__ = version("pyro-gnr")
-__all__ = ["GNRImputer", "MultipleImputation", "ampute", "load_nhanes"]
+__all__ = [
+    "GNRImputer",
+    "MultipleImputation",
+    "ampute",
+    "load_nhanes",
+    "pool",
+    "pool_scalar",
+]
 
 # Torch takes seconds to import: names are loaded when first used.
 _HOMES = {
@@ -21,6 +29,8 @@ _HOMES = {
     "MultipleImputation": "pyro_gnr.imputation.multiple",
     "ampute": "pyro_gnr.data.amputation",
     "load_nhanes": "pyro_gnr.data.datasets",
+    "pool": "pyro_gnr.imputation.pooling",
+    "pool_scalar": "pyro_gnr.imputation.pooling",
 }
 
 

@@ -157,7 +157,7 @@ print(json.dumps({k: [repr(before[k]), repr(after[k])] for k in before if before
 LAZY = """
 import json, sys
 import pyro_gnr
-slow = ("torch", "pyro", "sklearn", "matplotlib", "arviz_base", "arviz_stats")
+slow = ("torch", "pyro", "sklearn", "matplotlib", "statsmodels", "arviz_base", "arviz_stats")
 print(json.dumps([name for name in slow if name in sys.modules]))
 """
 

@@ -53,6 +53,7 @@ def _manifest(imputation: MultipleImputation, path: Path, source: Path | None) -
     return {
         "format": IMPUTATIONS,
         "m": imputation.m,
+        "members": imputation.members.tolist(),
         "seed": imputation.fitted.seed,
         "mechanism": type(imputation.fitted.model.m_given_ux).__name__,
         "configuration": dict(imputation.fitted.configuration),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from pyro_gnr.data import Column, Table
 from pyro_gnr.imputation.fitted import Draws, FittedModel
+from pyro_gnr.imputation.pooling import MixedDraws, Pooled, pool, pool_draws
+from pyro_gnr.imputation.pooling.nesting import as_members
 from pyro_gnr.imputation.settings import is_number
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ class MultipleImputation:
         table: the encoded table.
         draws: imputations of its missing cells and the diagnostics of its rows.
         fitted: the model that drew them.
+        members: (M,) the fitted member that drew each table, whole numbers; all 0 if None.
+
+    Raises:
+        ValueError: there is not one member a table.
 
     Example:
         >>> from pyro_gnr import GNRImputer
@@ -51,10 +57,19 @@ class MultipleImputation:
         ['.id', 'column', 'lower', 'upper', 'levels', 'probability']
     """
 
-    def __init__(self, table: Table, draws: Draws, fitted: FittedModel) -> None:
+    def __init__(
+        self,
+        table: Table,
+        draws: Draws,
+        fitted: FittedModel,
+        *,
+        members: Sequence[int] | NDArray[np.intp] | None = None,
+    ) -> None:
         self.table = table
         self.draws = draws
         self.fitted = fitted
+        found = as_members(members, len(draws.values))
+        self.members = np.zeros(len(draws.values), dtype=np.intp) if found is None else found
 
     @property
     def m(self) -> int:
@@ -276,6 +291,68 @@ class MultipleImputation:
         rows, cols = self.table.missing
         mine = cols == j
         return rows[mine], self.table.in_units(self.draws.values)[:, mine]
+
+    def pool(
+        self,
+        analysis: str | type[Any] | Callable[[Any], Any] | Any,
+        *,
+        dfcom: float | None = None,
+        formula: str | None = None,
+        model: str | None = None,
+        model_options: Mapping[str, Any] | None = None,
+        fit_options: Mapping[str, Any] | None = None,
+        target: str | None = None,
+        features: Sequence[str] | None = None,
+    ) -> Pooled:
+        """Do an analysis on each completed table and pool the estimates.
+
+        Rubin's rules where each table has its own member, nested rules where members have several
+        tables each. Where all have one member, as here so far, Rubin's rules leave out that
+        parameters are uncertain; the result says so.
+
+        Args:
+            analysis: a formula for statsmodels, a statsmodels model class with `formula`, an
+                estimator with standard errors and `target`, or a function of a completed table
+                that gives (estimates, covariance) or a tidy table.
+            dfcom: degrees of freedom for complete data; those of the analysis if None.
+            formula: of a model class.
+            model: of a formula, such as "logit"; "ols" if None.
+            model_options: more arguments of a statsmodels model.
+            fit_options: arguments of its `fit`.
+            target: column that an estimator predicts.
+            features: columns that it predicts it from; all others if None.
+
+        Returns:
+            A pandas table, one row a term; see `pyro_gnr.imputation.pooling.pool`, which also
+            says what is raised.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=5)
+            >>> pooled = imputation.pool("a ~ b")
+            >>> pooled.index.tolist(), pooled.m, pooled.rule
+            (['Intercept', 'b'], 5, 'rubin')
+            >>> pooled.wald(["b"]).df1
+            1
+        """
+        return pool(
+            self, analysis, members=self.members, dfcom=dfcom, formula=formula, model=model,
+            model_options=model_options, fit_options=fit_options, target=target,
+            features=features,
+        )  # fmt: skip
+
+    def pool_draws(self, analysis: Callable[[Any], Any]) -> MixedDraws:
+        """Do a Bayesian analysis on each completed table and mix its posterior draws.
+
+        Args:
+            analysis: gives draws for a completed table: arrays by parameter, a table with a row a
+                draw, or an ArviZ tree.
+
+        Returns:
+            All draws, with summaries of their mixture; `to_datatree()` gives them to ArviZ.
+        """
+        return pool_draws(self, analysis, members=self.members)
 
     def to_datatree(self) -> xarray.DataTree:
         """Give observed data, mask, imputations and row bounds as an ArviZ `DataTree`."""

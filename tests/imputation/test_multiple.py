@@ -10,6 +10,8 @@ from pandas.testing import assert_frame_equal, assert_index_equal
 from polars.testing import assert_frame_equal as assert_polars_equal
 from scipy import stats
 
+from pyro_gnr import MultipleImputation
+
 HOLEY = ["age", "bp", "flag", "smoker", "grade", "site"]
 
 
@@ -360,3 +362,40 @@ def test_a_slice_and_an_unknown_column_are_refused_clearly(imputation):
         imputation[0:2]
     with pytest.raises(ValueError, match="got column 'nope', expected one of"):
         imputation.decoded("nope")
+
+
+# Pooling
+
+
+def test_pooling_knows_the_members_of_the_tables(X, fitted, imputation):
+    assert imputation.members.tolist() == [0, 0, 0, 0]
+    pooled = imputation.pool("bp ~ age + site")
+    assert (pooled.rule, pooled.m, pooled.n_members) == ("rubin", 4, 1)
+    assert "variances are understated" in str(pooled)
+    for members, rule in ([3, 1, 2, 0], "rubin"), ([0, 1, 0, 1], "nested"):
+        made = MultipleImputation(
+            imputation.table, imputation.draws, imputation.fitted, members=members
+        )
+        pooled = made.pool("bp ~ age + site")
+        assert pooled.rule == rule
+        assert "understated" not in str(pooled)
+    with pytest.raises(ValueError, match="each of 4 tables"):
+        MultipleImputation(imputation.table, imputation.draws, imputation.fitted, members=[0, 1])
+
+
+def test_an_analysis_gets_tables_of_the_callers_type(polars_X, polars_fitted, imputation):
+    def mean(table):
+        return table["bp"].mean(), table["bp"].var() / len(table)
+
+    made = polars_fitted.impute(polars_X, m=3)
+    assert made.pool(lambda t: (isinstance(t, pl.DataFrame) * 1.0, 1.0)).loc["estimate", "b"] == 0
+    assert made.pool(mean).loc["estimate", "df"] > 0
+    assert made.pool("bp ~ age").m == 3
+    assert imputation.pool("smoker ~ age", model="logit").index.tolist() == ["Intercept", "age"]
+
+
+def test_draws_are_mixed(imputation):
+    mixed = imputation.pool_draws(lambda table: {"bp": table["bp"].to_numpy(dtype=float)})
+    assert mixed.draws["bp"].shape == (4, 60)
+    assert mixed.members.tolist() == [0, 0, 0, 0]
+    assert dict(mixed.to_datatree()["posterior"].sizes)["chain"] == 4

@@ -1,0 +1,131 @@
+"""What an analysis of one table gives: estimates and their covariance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pyro_gnr.imputation.pooling.covariances import only_variances
+from pyro_gnr.imputation.pooling.fitted_models import from_estimator, from_statsmodels
+from pyro_gnr.imputation.pooling.tidy import from_tidy
+
+__all__ = ["Estimates", "as_estimates"]
+
+Array = NDArray[np.float64]
+
+
+class Estimates(NamedTuple):
+    """Estimates of p terms on one table.
+
+    Attributes:
+        terms: their names.
+        values: (p,).
+        covariance: (p, p); off-diagonal NaN where only variances are known.
+        dfcom: residual degrees of freedom, infinity if the analysis has none.
+        n_rows: rows that it used, None if it does not say.
+        converged: whether the fit converged, True if it does not say.
+    """
+
+    terms: tuple[str, ...]
+    values: Array
+    covariance: Array
+    dfcom: float = np.inf
+    n_rows: int | None = None
+    converged: bool = True
+
+
+EXPECTED = (
+    "expected a pair (estimates, covariance), a table with the columns term, estimate and "
+    "std.error, a fitted statsmodels model, or a fitted estimator with coef_ and standard errors"
+)
+
+
+def as_estimates(output: Any) -> Estimates:
+    """Read what an analysis returned.
+
+    Args:
+        output: (estimates, covariance) or (estimates, covariance, degrees of freedom), where
+            estimates are a number, an array (p,), a Series or a dict, and the covariance is
+            (p, p), or (p,) variances; a tidy table; results of statsmodels; or a fitted
+            estimator as in scikit-learn that has standard errors.
+
+    Returns:
+        Estimates, all finite, with variances that are not negative.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: shapes do not fit, or numbers are not finite or variances negative.
+
+    Example:
+        >>> as_estimates(({"mean": 2.0}, 0.25)).terms
+        ('mean',)
+        >>> as_estimates(([1.0, 2.0], [[0.1, 0.0], [0.0, 0.2]], 18)).dfcom
+        18.0
+    """
+    if isinstance(output, Estimates):
+        found = output
+    elif isinstance(output, tuple):
+        found = _from_pair(output)
+    elif isinstance(output, pd.DataFrame):
+        found = Estimates(*from_tidy(output))
+    elif hasattr(output, "params") and hasattr(output, "cov_params"):
+        found = Estimates(*from_statsmodels(output))
+    elif hasattr(output, "coef_"):
+        found = Estimates(*from_estimator(output))
+    else:
+        raise TypeError(f"the analysis gave {type(output).__name__}, {EXPECTED}.")
+    return _checked(found)
+
+
+def _from_pair(output: tuple[Any, ...]) -> Estimates:
+    if len(output) not in (2, 3):
+        raise TypeError(f"the analysis gave a tuple of {len(output)}, {EXPECTED}.")
+    values, covariance = output[:2]
+    try:
+        dfcom = np.inf if len(output) == 2 or output[2] is None else float(output[2])
+        terms, values = _named(values)
+        covariance = np.asarray(covariance, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"the analysis gave {output!r}, {EXPECTED}.") from error
+    p = len(values)
+    if covariance.size == 1 and p == 1:
+        covariance = covariance.reshape(1, 1)
+    if covariance.shape == (p,):
+        covariance = only_variances(covariance)
+    if covariance.shape != (p, p):
+        raise ValueError(
+            f"the analysis gave {p} estimates and a covariance of shape {covariance.shape}, "
+            f"expected ({p}, {p}), or ({p},) variances."
+        )
+    return Estimates(terms, values, covariance, dfcom)
+
+
+def _named(values: Any) -> tuple[tuple[str, ...], Array]:
+    """Names and numbers; without names they are q1, q2, ..., a single one estimate."""
+    if isinstance(values, dict):
+        values = pd.Series(values, dtype=np.float64)
+    names: Sequence[Any] | None = list(values.index) if isinstance(values, pd.Series) else None
+    numbers = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    if numbers.ndim != 1:
+        raise ValueError("estimates are not one-dimensional")
+    if names is None:
+        n = len(numbers)
+        names = ["estimate"] if n == 1 else [f"q{i}" for i in range(1, n + 1)]
+    return tuple(str(name) for name in names), numbers
+
+
+def _checked(found: Estimates) -> Estimates:
+    variances = np.diag(found.covariance)
+    bad = ~np.isfinite(found.values) | ~np.isfinite(variances) | (variances < 0)
+    if bad.any() or len(found.terms) == 0:
+        names = [name for name, wrong in zip(found.terms, bad, strict=True) if wrong]
+        raise ValueError(
+            f"the analysis gave no finite estimate with a variance for {names or 'any term'}."
+        )
+    if len(set(found.terms)) < len(found.terms):
+        raise ValueError(f"the analysis gave terms {list(found.terms)}, expected each name once.")
+    return found

@@ -1,0 +1,83 @@
+"""Pool any analysis of M completed tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyro_gnr.imputation.pooling.analysis import Options, Study, as_function
+from pyro_gnr.imputation.pooling.checks import check_positive
+from pyro_gnr.imputation.pooling.nesting import nest
+from pyro_gnr.imputation.pooling.pooled import Pooled
+
+__all__ = ["pool"]
+
+
+def pool(
+    tables: Iterable[Any],
+    analysis: str | type[Any] | Callable[[Any], Any] | Any,
+    *,
+    members: Sequence[int] | NDArray[np.intp] | None = None,
+    dfcom: float | None = None,
+    formula: str | None = None,
+    model: str | None = None,
+    model_options: Mapping[str, Any] | None = None,
+    fit_options: Mapping[str, Any] | None = None,
+    target: str | None = None,
+    features: Sequence[str] | None = None,
+) -> Pooled:
+    """Do an analysis on each of M completed tables and pool the estimates.
+
+    Rubin's rules where each table has its own member, nested rules where members have several
+    tables each; the result says which.
+
+    Args:
+        tables: M >= 2 completed tables of the same rows.
+        analysis: a formula for statsmodels ("bmi ~ age + sex"); a model class of statsmodels with
+            `formula`; an estimator as in scikit-learn that has standard errors, with `target`; or
+            a function of a table that gives (estimates, covariance), (estimates, covariance,
+            degrees of freedom), a tidy table (term, estimate, std.error), or a fitted model.
+        members: (M,) which member made each table; None if each has its own.
+        dfcom: degrees of freedom for complete data; those of the analysis if None, and infinity
+            if it has none.
+        formula: of a model class.
+        model: of a formula: "ols" (the default), "logit", "glm", ...
+        model_options: more arguments of a statsmodels model, such as `{"family": ...}`.
+        fit_options: arguments of its `fit`, such as `{"cov_type": "HC3"}`.
+        target: column that an estimator predicts.
+        features: columns that it predicts it from; all others if None.
+
+    Returns:
+        A pandas table, one row a term, which can test and explain itself; see `Pooled`.
+
+    Raises:
+        ModuleNotFoundError: a formula is given and statsmodels is not installed.
+        TypeError: `tables` is one table, or `analysis`, or what it gives, is none of the above.
+        ValueError: there are fewer than 2 tables, members have different numbers of them, tables
+            give different terms, numbers are not finite, or an option does not fit.
+
+    Example:
+        >>> import pandas as pd
+        >>> def table(last): return pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0, last], "x": range(5)})
+        >>> pooled = pool([table(5.0), table(6.0), table(4.5)], "y ~ x")
+        >>> pooled.rule, pooled.columns.tolist()
+        ('rubin', ['estimate', 'ubar', 'b', 't', 'dfcom', 'df', 'riv', 'lambda', 'fmi'])
+        >>> pooled.summary().round(2).loc["x", ["estimate", "std.error"]].tolist()
+        [0.93, 0.32]
+    """
+    if hasattr(tables, "columns") or isinstance(tables, (str, Mapping)):
+        raise TypeError(f"got one {type(tables).__name__}, expected a list of M completed tables.")
+    # A `MultipleImputation` makes its tables when asked: do not make all at once.
+    kept: Any = tables if hasattr(tables, "__getitem__") else list(tables)
+    nesting = nest(members, len(kept))
+    if dfcom is not None:
+        dfcom = check_positive(dfcom, f"dfcom={dfcom!r}")
+    options = Options(
+        formula=formula, model=model, model_options=model_options, fit_options=fit_options,
+        target=target, features=features,
+    )  # fmt: skip
+    study = Study(kept, as_function(analysis, options))
+    return Pooled.of(study, nesting, dfcom=dfcom)

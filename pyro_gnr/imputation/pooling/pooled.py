@@ -1,0 +1,250 @@
+"""The result of pooling: a table that can be tested and asked for more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from pyro_gnr.imputation.pooling.advice import Advice, Precision, advise
+from pyro_gnr.imputation.pooling.analysis import Studied, Study
+from pyro_gnr.imputation.pooling.checks import check_level
+from pyro_gnr.imputation.pooling.likelihood_ratio import d3, likelihood_ratios
+from pyro_gnr.imputation.pooling.nesting import Nesting
+from pyro_gnr.imputation.pooling.rules import Moments, moments, spread
+from pyro_gnr.imputation.pooling.terms import find_terms
+from pyro_gnr.imputation.pooling.wald import PooledTest, d1, d2
+from pyro_gnr.imputation.pooling.words import heading, notes
+
+__all__ = ["Pooled"]
+
+
+class Pooled(pd.DataFrame):
+    """An analysis pooled over M tables, one row a term, in the columns of mice's `pool`.
+
+    `estimate`; `ubar`, `b` and `t`, its variance within tables, between them, and in total;
+    `dfcom` and `df`, degrees of freedom for complete data and here; `riv` (t - ubar) / ubar,
+    `lambda` (t - ubar) / t and `fmi`, the fraction of missing information. With nested rules `b`
+    is the variance between members and `w` that between tables of one member.
+
+    Parts of it and what is computed from it are plain pandas tables. Made by
+    `MultipleImputation.pool` and `pool`.
+
+    Attributes:
+        rule: `rubin` or `nested`.
+        m: number of tables.
+        n_members: number of members that made them; m if each has its own.
+        title: the same in words.
+        notes: what to know before using the numbers.
+    """
+
+    _metadata: ClassVar[list[str]] = ["_study", "_studied", "_nesting", "_dfcom"]
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    @classmethod
+    def of(cls, study: Study, nesting: Nesting, *, dfcom: float | None = None) -> Pooled:
+        """Do the analysis on all tables and pool it.
+
+        Args:
+            study: tables and analysis.
+            nesting: which tables belong together.
+            dfcom: degrees of freedom for complete data; those of the analysis if None.
+
+        Returns:
+            The pooled table.
+        """
+        studied = study.run()
+        freedom = studied.dfcom if dfcom is None else dfcom
+        found = moments(studied.values, studied.covariances, nesting)
+        parts = spread(found, freedom)
+        columns = {"estimate": found.estimate, **parts._asdict()}
+        columns["lambda"] = columns.pop("lambda_")
+        columns["fmi"] = columns.pop("fmi")  # last, as in mice
+        if nesting.rule == "rubin":
+            del columns["w"]
+        table = cls(columns, index=pd.Index(studied.terms, name="term"))
+        table._study, table._studied = study, studied
+        table._nesting, table._dfcom = nesting, float(freedom)
+        return table
+
+    # What pandas keeps for a subclass (`_metadata`), declared for type checkers.
+    _study: Study
+    _studied: Studied
+    _nesting: Nesting
+    _dfcom: float
+
+    @property
+    def rule(self) -> str:
+        """Name of the rules that were used."""
+        return self._nesting.rule
+
+    @property
+    def m(self) -> int:
+        """Number of tables."""
+        return self._nesting.m
+
+    @property
+    def n_members(self) -> int:
+        """Number of members that made the tables."""
+        return 1 if self._nesting.one_member else self._nesting.n_members
+
+    @property
+    def title(self) -> str:
+        """How many tables were pooled, of how many members, and by which rules."""
+        return heading(self._nesting)
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know before using the numbers."""
+        return notes(self._nesting, self._studied, len(self._study.tables[0]), self.advice())
+
+    def __repr__(self) -> str:
+        table = self.rename_axis(None).to_string(float_format="{:.4g}".format)
+        lines = [self.title, table, *(f"- {note}" for note in self.notes)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{note}</li>" for note in self.notes)
+        return f"<p>{self.title}</p>{self.to_html()}<ul>{items}</ul>"
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Give confidence intervals, estimate -+ t_df(level) sqrt(t): `lower` and `upper`.
+
+        Raises:
+            ValueError: `level` is not in (0, 1).
+        """
+        quantile = stats.t.ppf(0.5 + check_level(level) / 2, self["df"])
+        half = quantile * np.sqrt(self["t"])
+        return pd.DataFrame({"lower": self["estimate"] - half, "upper": self["estimate"] + half})
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Give estimates, standard errors, t tests and intervals, as mice's `summary` does.
+
+        Args:
+            level: of the intervals `conf.low` to `conf.high`.
+
+        Returns:
+            One row a term: `estimate`, `std.error`, `statistic` (estimate / std.error), `df`,
+            `p.value` (two-sided), `conf.low`, `conf.high`, `fmi`.
+        """
+        error = np.sqrt(self["t"])
+        statistic = self["estimate"] / error
+        interval = self.conf_int(level)
+        return pd.DataFrame(
+            {
+                "estimate": self["estimate"],
+                "std.error": error,
+                "statistic": statistic,
+                "df": self["df"],
+                "p.value": 2 * stats.t.sf(statistic.abs(), self["df"]),
+                "conf.low": interval["lower"],
+                "conf.high": interval["upper"],
+                "fmi": self["fmi"],
+            }
+        )
+
+    def covariance(self) -> pd.DataFrame:
+        """Give the total covariance of the estimates, (p, p); NaN where it is not known."""
+        return pd.DataFrame(self._moments().t, index=self.index, columns=self.index)
+
+    def wald(self, terms: str | Sequence[str] | None = None, value: ArrayLike = 0.0) -> PooledTest:
+        """Test that several terms are 0, or have other values: D1 of Li, Raghunathan and Rubin.
+
+        Args:
+            terms: names of terms, or of columns with several terms, such as "ward" for
+                `ward[T.b]` and `ward[T.c]`; all but the intercept if None.
+            value: the hypothesis, one number or one a term.
+
+        Returns:
+            The test; see `d1`.
+
+        Raises:
+            ValueError: there is no such term, or covariances are not known.
+        """
+        chosen = find_terms(list(self.index), terms)
+        return d1(self._moments(chosen), dfcom=self._dfcom, value=value)
+
+    def likelihood_ratio(self, smaller: Pooled, *, method: str = "D3") -> PooledTest:
+        """Compare with a smaller model, nested in this one and pooled from the same tables.
+
+        Both are fitted to each table once more, because likelihoods at pooled estimates need the
+        tables; see `d3`, and `log_likelihood` for the models that can be compared.
+
+        Args:
+            smaller: the pooled smaller model; its terms are terms of this one.
+            method: "D3" (Meng & Rubin 1992), or "D2", which needs only each table's own
+                likelihood and has less power.
+
+        Returns:
+            The test.
+
+        Raises:
+            ValueError: models are not nested or not from the same tables, rules are nested (no
+                such test is known), or a likelihood cannot be evaluated.
+        """
+        k = self._check_nested(smaller, method)
+        if method == "D2":
+            pairs = zip(self._likelihoods(), smaller._likelihoods(), strict=True)
+            return d2([max(2 * (a - b), 0.0) for a, b in pairs], k)
+        pooled = (self["estimate"].to_numpy(), smaller["estimate"].to_numpy())
+        own, at_pooled = likelihood_ratios(self._study.fit, smaller._study.fit, pooled, self.m)
+        return d3(own, at_pooled, k)
+
+    def advice(self, *, cv: float = 0.05, level: float = 0.95) -> Advice:
+        """Say how many tables, and of how many members, make standard errors repeat.
+
+        Args:
+            cv: coefficient of variation of a standard error between repetitions.
+            level: of the confidence interval of the fraction of missing information.
+
+        Returns:
+            The advice of von Hippel's (2020) quadratic rule; see `advise`.
+        """
+        nesting, w = self._nesting, self["w"] if "w" in self else 0.0 * self["b"]
+        parts = {
+            str(term): Precision(fmi, b, inner, nesting.n_members, nesting.per_member)
+            for term, fmi, b, inner in zip(
+                self.index, self["fmi"], self["b"] / self["t"], w / self["t"], strict=True
+            )
+        }
+        return advise(parts, one_member=nesting.one_member, cv=cv, level=level)
+
+    def fit(self, i: int) -> Any:
+        """Do the analysis once more on table i, 0 <= i < M, and give what it returns."""
+        return self._study.fit(range(self.m)[i])
+
+    def _moments(self, chosen: Sequence[int] | None = None) -> Moments:
+        values, covariances = self._studied.values, self._studied.covariances
+        if chosen is not None:
+            values = values[:, chosen]
+            covariances = covariances[:, chosen][:, :, chosen]
+        return moments(values, covariances, self._nesting)
+
+    def _likelihoods(self) -> NDArray[np.float64]:
+        return np.array([float(self.fit(i).llf) for i in range(self.m)])
+
+    def _check_nested(self, smaller: Pooled, method: str) -> int:
+        if method not in ("D3", "D2"):
+            raise ValueError(f"got method={method!r}, expected 'D3' or 'D2'.")
+        if not isinstance(smaller, Pooled):
+            raise TypeError(f"got {type(smaller).__name__}, expected a pooled smaller model.")
+        if self.rule == "nested" or smaller.m != self.m:
+            raise ValueError(
+                f"got rules {self.rule} and {self.m} and {smaller.m} tables, expected Rubin's and "
+                "the same tables for both models: use wald()."
+            )
+        extra = [term for term in smaller.index if term not in self.index]
+        k = len(self) - len(smaller)
+        if extra or k < 1:
+            raise ValueError(
+                f"the smaller model has terms {extra or list(smaller.index)}, expected some of "
+                f"{list(self.index)}, and fewer."
+            )
+        return k

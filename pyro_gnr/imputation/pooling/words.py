@@ -1,0 +1,41 @@
+"""What a pooled analysis says about itself."""
+
+from __future__ import annotations
+
+from pyro_gnr.imputation.pooling.advice import Advice
+from pyro_gnr.imputation.pooling.analysis import Studied
+from pyro_gnr.imputation.pooling.nesting import Nesting
+
+__all__ = ["ONE_MEMBER", "heading", "notes"]
+
+ONE_MEMBER = (
+    "all tables come from one member, whose parameters were taken as known: their uncertainty is "
+    "left out, and variances are understated (the imputation is not proper)"
+)
+
+
+def heading(nesting: Nesting) -> str:
+    """Say how many tables were pooled, of how many members, and by which rules.
+
+    Example:
+        >>> from pyro_gnr.imputation.pooling.nesting import nest
+        >>> heading(nest([0, 0, 1, 1], 4))
+        'pooled over 4 tables, 2 of each of 2 members, by nested rules (Shen 2000)'
+    """
+    if nesting.rule == "nested":
+        of = f"{nesting.per_member} of each of {nesting.n_members} members, by nested rules"
+        return f"pooled over {nesting.m} tables, {of} (Shen 2000)"
+    of = " of one member" if nesting.one_member else ""
+    return f"pooled over {nesting.m} tables{of}, by Rubin's rules"
+
+
+def notes(nesting: Nesting, studied: Studied, n_rows: int, advice: Advice) -> list[str]:
+    """List what to know before using the numbers."""
+    found = [ONE_MEMBER] if nesting.one_member else []
+    if studied.not_converged:
+        numbers = ", ".join(map(str, studied.not_converged))
+        found.append(f"the fit did not converge on table(s) {numbers}; do not rely on it")
+    left_out = 0 if studied.n_rows is None else n_rows - studied.n_rows
+    if left_out > 0:
+        found.append(f"{left_out} of {n_rows} rows were left out: other columns have holes, too")
+    return [*found, advice.text]

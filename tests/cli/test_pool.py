@@ -1,0 +1,121 @@
+"""Pooling from the command line: what is printed, written and refused."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pyro_gnr import pool
+from pyro_gnr.cli.completed import read_completed
+
+FORMULA = "income ~ children + region"
+
+
+@pytest.fixture
+def completed(impute, table, tmp_path):
+    """A directory of four completed tables."""
+    assert impute(table, tmp_path / "completed", m=4).status == 0
+    return tmp_path / "completed"
+
+
+def test_a_directory(run, completed, tmp_path):
+    output = tmp_path / "pooled.csv"
+    ran = run("pool", completed, "--formula", FORMULA, "--test", "region", "--output", output)
+    assert ran.status == 0, ran.err
+    assert "pooled over 4 tables of one member, by Rubin's rules" in ran.out
+    assert "region[T.south]" in ran.out
+    assert "region all 0: D1 = " in ran.out
+    assert "variances are understated" in ran.out
+    tables, members = read_completed(completed)
+    wanted = pool(tables, FORMULA, members=members)
+    written = pd.read_csv(output, index_col="term")
+    for name in wanted:
+        np.testing.assert_allclose(written[name], wanted[name])
+    np.testing.assert_allclose(written["p.value"], wanted.summary()["p.value"])
+
+
+def test_the_same_from_a_long_table(run, impute, table, completed, tmp_path):
+    assert impute(table, tmp_path / "long.parquet", m=4).status == 0
+    one, other = (
+        run("pool", tmp_path / name, "--formula", FORMULA)
+        for name in ("completed", "long.parquet")
+    )
+    assert one == other
+    assert one.status == 0, one.err
+
+
+def test_members_come_from_the_manifest(run, completed):
+    path = completed / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert manifest["members"] == [0, 0, 0, 0]
+    path.write_text(json.dumps({**manifest, "members": [0, 0, 1, 1]}))
+    ran = run("pool", completed, "--formula", FORMULA)
+    assert "2 of each of 2 members, by nested rules" in ran.out
+    del manifest["members"]  # as versions before wrote it
+    path.write_text(json.dumps(manifest))
+    assert "of one member" in run("pool", completed, "--formula", FORMULA).out
+
+
+def test_models_levels_and_quiet(run, completed):
+    ran = run("pool", completed, "--formula", "insured ~ children", "--model", "logit",
+              "--level", "0.9")  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert "90% intervals" in ran.out
+    assert run("pool", completed, "--formula", FORMULA, "--quiet").out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--formula", "income"], "got formula 'income'"),
+        (["--formula", "income ~ nothing"], "name 'nothing' is not defined"),
+        (["--formula", FORMULA, "--model", "lm"], "got model='lm', expected one of"),
+        (["--formula", FORMULA, "--test", "age"], "got term 'age', expected some of"),
+        (["--formula", FORMULA, "--level", "95"], "got level=95"),
+        (["--formula", FORMULA, "--output", "pooled.xlsx"], "expected a .csv or .parquet file"),
+    ],
+)
+def test_wrong_calls(run, completed, arguments, message):
+    ran = run("pool", completed, *arguments)
+    assert ran.status == 2
+    assert message in ran.err
+
+
+def test_nothing_is_written_when_it_fails(run, completed, tmp_path):
+    output = tmp_path / "pooled.csv"
+    assert run("pool", completed, "--formula", "income ~ zzz", "--output", output).status == 2
+    assert not output.exists()
+    output.write_text("mine")
+    assert run("pool", completed, "--formula", FORMULA, "--output", output).status == 2
+    assert output.read_text() == "mine"
+    ran = run("pool", completed, "--formula", FORMULA, "--output", output, "--force")
+    assert ran.status == 0, ran.err
+
+
+def test_what_impute_did_not_write(run, table, completed, tmp_path):
+    ran = run("pool", tmp_path / "nowhere", "--formula", FORMULA)
+    assert ran.status == 2
+    assert "nowhere: No such file" in ran.err
+    (tmp_path / "empty").mkdir()
+    assert (
+        "is no directory that pyro-gnr impute wrote"
+        in run("pool", tmp_path / "empty", "--formula", FORMULA).err
+    )
+    assert "no column .imp" in run("pool", table, "--formula", FORMULA).err
+    (completed / "imputation_3.csv").unlink()
+    ran = run("pool", completed, "--formula", FORMULA)
+    assert ran.status == 2
+    assert "imputation_3.csv are not there" in ran.err
+
+
+def test_torch_is_not_needed(completed):
+    code = (
+        "import sys; from typer.testing import CliRunner; from pyro_gnr.cli import app;"
+        f"r = CliRunner().invoke(app, ['pool', {str(completed)!r}, '--formula', {FORMULA!r}]);"
+        "assert r.exit_code == 0, r.output; print({'torch', 'pyro'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("set()\n", 0), done.stderr

@@ -1,0 +1,247 @@
+"""One analysis in all its forms."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
+from sklearn.linear_model import BayesianRidge, LinearRegression
+
+from pyro_gnr import pool, pool_scalar
+
+FORMULA = "bmi ~ age + sex"
+
+
+def by_hand(table):
+    X = np.column_stack([np.ones(len(table)), table["sex"] == "m", table["age"]]).astype(float)
+    gram = np.linalg.inv(X.T @ X)
+    beta = gram @ X.T @ table["bmi"].to_numpy()
+    df = len(X) - 3
+    variance = float(((table["bmi"] - X @ beta) ** 2).sum()) / df
+    names = ["Intercept", "sex[T.m]", "age"]
+    return pd.Series(beta, index=names), variance * gram, df
+
+
+def tidy(table):
+    beta, covariance, df = by_hand(table)
+    errors = np.sqrt(np.diag(covariance))
+    return pd.DataFrame(
+        {"term": beta.index, "estimate": beta.values, "std.error": errors, "df.residual": df}
+    )
+
+
+FORMS = {
+    "formula": (FORMULA, {}),
+    "class": (sm.OLS, {"formula": FORMULA}),
+    "function of results": (lambda table: smf.ols(FORMULA, table).fit(), {}),
+    "estimates and covariance": (by_hand, {}),
+    "dict of estimates": (lambda t: (dict(by_hand(t)[0]), *by_hand(t)[1:]), {}),
+    "variances": (lambda t: (by_hand(t)[0], np.diag(by_hand(t)[1]), by_hand(t)[2]), {}),
+    "tidy table": (tidy, {}),
+    "dfcom said": (lambda table: by_hand(table)[:2], {"dfcom": 57}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_all_forms_agree(tables, form):
+    analysis, options = FORMS[form]
+    found = pool(tables, analysis, **options)
+    wanted = pool(tables, FORMULA)
+    assert found.columns.tolist() == wanted.columns.tolist()
+    np.testing.assert_allclose(found.loc[wanted.index], wanted, rtol=1e-7)
+
+
+def test_columns_are_those_of_pool_scalar(tables):
+    pooled = pool(tables, FORMULA)
+    fits = [smf.ols(FORMULA, table).fit() for table in tables]
+    for term in pooled.index:
+        alone = pool_scalar(
+            [f.params[term] for f in fits], [f.bse[term] ** 2 for f in fits], n=60, k=3
+        )
+        for name in pooled.columns:
+            attribute = "lambda_" if name == "lambda" else name
+            assert pooled.loc[term, name] == pytest.approx(getattr(alone, attribute), rel=1e-9)
+
+
+def test_other_models_and_options(tables):
+    logit = pool(tables, "ill ~ bmi", model="Logit")
+    same = pool(
+        tables, sm.GLM, formula="ill ~ bmi", model_options={"family": sm.families.Binomial()}
+    )
+    np.testing.assert_allclose(logit["estimate"], same["estimate"], rtol=1e-5)
+    plain, robust = (pool(tables, FORMULA, fit_options=o) for o in (None, {"cov_type": "HC3"}))
+    np.testing.assert_allclose(plain["estimate"], robust["estimate"])
+    assert not np.allclose(plain["ubar"], robust["ubar"])
+    wards = pool(tables, "code ~ bmi", model="mnlogit")
+    assert len(wards) == 4 and wards.index.is_unique
+    fit = sm.MNLogit.from_formula("code ~ bmi", tables[0]).fit(disp=False)
+    errors = np.asarray(fit.bse).ravel(order="F") ** 2
+    identical = pool([tables[0]] * 2, "code ~ bmi", model="mnlogit")
+    np.testing.assert_allclose(identical["t"], errors, rtol=1e-6)
+
+
+def test_a_boolean_outcome_is_1_where_it_is_true(tables):
+    for dtype in ("bool", "boolean"):
+        found = pool([t.astype({"ill": dtype}) for t in tables], "ill ~ bmi", model="logit")
+        np.testing.assert_allclose(found, pool(tables, "ill ~ bmi", model="logit"))
+
+
+def test_terms_without_names():
+    found = pool([1.0, 2.0, 4.0], lambda x: ([x, -x], [[1.0, 0.1], [0.1, 1.0]]))
+    assert found.index.tolist() == ["q1", "q2"]
+    assert pool([1.0, 2.0, 4.0], lambda x: (x, 0.5)).index.tolist() == ["estimate"]
+
+
+def test_terms_in_another_order_are_the_same_terms(tables):
+    def shuffled(table):
+        beta, covariance, df = by_hand(table)
+        order = [2, 0, 1] if table is tables[3] else [0, 1, 2]
+        return beta.iloc[order], covariance[np.ix_(order, order)], df
+
+    found, wanted = pool(tables, shuffled), pool(tables, by_hand)
+    np.testing.assert_allclose(found, wanted)
+    np.testing.assert_allclose(found.covariance(), wanted.covariance())
+
+
+class WithErrors(LinearRegression):
+    """Least squares with standard errors."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        design = np.column_stack([np.ones(len(X)), X])
+        self.df_resid_ = len(X) - design.shape[1]
+        variance = float(((y - self.predict(X)) ** 2).sum()) / self.df_resid_
+        self.stderr_ = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
+        return self
+
+
+def test_estimators(tables):
+    estimator = WithErrors()
+    found = pool(tables, estimator, target="bmi", features=["age", "visits"])
+    wanted = pool(tables, "bmi ~ age + visits")
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert not hasattr(estimator, "coef_")  # a clone was fitted
+    numbers = [table[["bmi", "age", "visits"]] for table in tables]
+    bayes = pool(numbers, BayesianRidge(), target="bmi")
+    assert bayes.index.tolist() == ["age", "visits"]
+    assert np.isfinite(bayes.covariance().to_numpy()).all()
+    fitted = pool(numbers, lambda t: WithErrors().fit(t[["age", "visits"]], t["bmi"]))
+    np.testing.assert_allclose(fitted, wanted, rtol=1e-6)
+
+
+def test_tables_of_polars_and_arrays(tables):
+    wanted = pool(tables, FORMULA)
+    frames = [pl.from_pandas(table) for table in tables]
+    np.testing.assert_allclose(pool(frames, FORMULA), wanted)
+    arrays = [table[["bmi", "age"]].to_numpy() for table in tables]
+    np.testing.assert_allclose(pool(arrays, "x0 ~ x1"), pool(tables, "bmi ~ age"))
+
+
+def test_nullable_columns_and_functions_in_formulas(tables):
+    def nullable(table):
+        table = table.convert_dtypes()
+        return table.assign(old=table["age"] > 50, ward=table["ward"].astype("category"))
+
+    found = pool([nullable(t) for t in tables], "bmi ~ np.log(visits + 1) + old + C(ill) + ward")
+    assert "np.log(visits + 1)" in found.index
+    assert "C(ill)[T.1]" in found.index
+    assert "old[T.True]" in found.index
+
+
+def test_an_iterator_will_do(tables):
+    np.testing.assert_allclose(pool(iter(tables), FORMULA), pool(tables, FORMULA))
+
+
+def test_order_of_tables_is_irrelevant(tables):
+    members = [0, 0, 1, 1, 2, 2]
+    order = [3, 5, 0, 4, 1, 2]
+    one = pool(tables, FORMULA, members=members)
+    other = pool([tables[i] for i in order], FORMULA, members=[members[i] for i in order])
+    np.testing.assert_allclose(one, other)
+    assert one.wald()[1:] == pytest.approx(other.wald()[1:])
+
+
+def test_identical_tables_give_the_complete_data_analysis(tables):
+    fit = smf.ols(FORMULA, tables[0]).fit()
+    pooled = pool([tables[0]] * 5, FORMULA)
+    np.testing.assert_allclose(pooled["estimate"], fit.params)
+    np.testing.assert_allclose(pooled["t"], fit.bse**2)
+    np.testing.assert_allclose(pooled["df"], 57 * 58 / 60)
+    np.testing.assert_allclose(pooled["fmi"], 2 / (57 * 58 / 60 + 3))
+    np.testing.assert_allclose(pooled[["b", "riv", "lambda"]], 0, atol=1e-12)
+    np.testing.assert_allclose(pooled.covariance(), fit.cov_params())
+
+
+SINGLE = pd.DataFrame({"bmi": [1.0, 2.0]})
+
+
+@pytest.mark.parametrize(
+    ("analysis", "options", "error", "message"),
+    [
+        (3, {}, TypeError, "got 3, expected a formula"),
+        ("bmi", {}, ValueError, "got formula 'bmi'"),
+        (FORMULA, {"model": "lm"}, ValueError, "got model='lm', expected one of"),
+        (FORMULA, {"model": LinearRegression}, TypeError, "with formulas"),
+        (FORMULA, {"target": "bmi"}, ValueError, "got target, which a formula does not have"),
+        (sm.OLS, {}, ValueError, "OLS needs formula="),
+        (sm.OLS, {"formula": FORMULA, "model": "ols"}, ValueError, "got model"),
+        (by_hand, {"formula": FORMULA}, ValueError, "a function does not have"),
+        ("bmi ~ nothing", {}, ValueError, "'bmi ~ nothing' cannot be used.*nothing"),
+        (LinearRegression(), {}, ValueError, "needs target="),
+        (LinearRegression(), {"target": "height"}, ValueError, r"no column \['height'\]"),
+        (
+            LinearRegression(),
+            {"target": "bmi", "features": ["age"]},
+            TypeError,
+            "table 1 of 6: LinearRegression has no standard errors",
+        ),
+        (lambda t: "x", {}, TypeError, "the analysis gave str, expected a pair"),
+        (lambda t: (1.0,), {}, TypeError, "a tuple of 1"),
+        (lambda t: ("x", 1.0), {}, TypeError, "expected a pair"),
+        (lambda t: ([1.0, 2.0], np.ones(3)), {}, ValueError, r"covariance of shape \(3,\)"),
+        (lambda t: (np.nan, 1.0), {}, ValueError, r"no finite estimate.*\['estimate'\]"),
+        (lambda t: (1.0, -1.0), {}, ValueError, "no finite estimate"),
+        (lambda t: ({}, []), {}, ValueError, "no finite estimate.*any term"),
+        (lambda t: (1.0, 0.0), {}, ValueError, "variance 0 in all tables"),
+        (lambda t: (pd.Series([1, 2], ["a", "a"]), [1, 1]), {}, ValueError, "each name once"),
+        (lambda t: SINGLE, {}, ValueError, "expected term, estimate and std.error"),
+        (by_hand, {"dfcom": 0}, ValueError, "got dfcom=0"),
+        (by_hand, {"members": [0, 0, 0, 1, 1, 2]}, ValueError, "1 to 3 tables"),
+    ],
+)
+def test_bad_input(tables, analysis, options, error, message):
+    with pytest.raises(error, match=f"(?s){message}"):
+        pool(tables, analysis, **options)
+
+
+def test_bad_tables(tables):
+    with pytest.raises(TypeError, match="got one DataFrame"):
+        pool(tables[0], FORMULA)
+    with pytest.raises(ValueError, match="got 1 table"):
+        pool(tables[:1], FORMULA)
+    with pytest.raises(TypeError, match="got a table of type list"):
+        pool([[1.0], [2.0]], FORMULA)
+    fewer = tables[2][tables[2]["ward"] != "b"]
+    with pytest.raises(ValueError, match=r"table 3 gave other terms.*ward\[T.b\]"):
+        pool([*tables[:2], fewer], "bmi ~ ward")
+
+
+def test_an_error_of_an_analysis_says_on_which_table(tables):
+    def failing(table):
+        if table is tables[3]:
+            raise RuntimeError("no luck")
+        return by_hand(table)
+
+    with pytest.raises(RuntimeError, match="no luck") as caught:
+        pool(tables, failing)
+    assert caught.value.__notes__ == ["This was on table 4 of 6."]
+
+
+def test_without_statsmodels(tables, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "statsmodels.formula.api", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pyro-gnr\[stats\]"):
+        pool(tables, FORMULA)
+    assert len(pool(tables, by_hand)) == 3
