@@ -39,7 +39,7 @@ __all__ = ["configuration", "configuration_of_fit", "configured", "defaults", "r
 
 Classes = Mapping[str, type[nn.Module]]
 
-LOCAL = ("device", "verbose", "callback")
+LOCAL = ("device", "n_jobs", "verbose", "callback")
 SECTIONS = ("kinds", "likelihoods")  # one entry a column; without entries they say nothing
 # TOML has no word for None, and to leave `validation` out means "rows".
 NONE = "none"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyro_gnr.data import Schema, Table
-from pyro_gnr.imputation.mixtures import Mixture, Particles
+from pyro_gnr.imputation.mixtures import Blend, Mixture, Particles, blend
 from pyro_gnr.inference.posterior import Posterior, infer, resample
 from pyro_gnr.inference.progress import progress
 from pyro_gnr.inference.randomness import keyed_uniforms
@@ -21,7 +22,7 @@ from pyro_gnr.model.guide import Guide
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.transport import transport
 
-__all__ = ["Draws", "FittedModel", "Intervals"]
+__all__ = ["Draws", "FittedModel", "Intervals", "Member", "member_seed"]
 
 # Numbers in the largest tensor (K, rows, ...) of a batch: bounds memory, fits a core's cache.
 BATCH_NUMBERS = 2**23
@@ -53,10 +54,23 @@ class Intervals(NamedTuple):
     levels: NDArray[np.float64]
 
 
+class Member(NamedTuple):
+    """One fit of model and guide, both in evaluation mode."""
+
+    model: GNR
+    guide: Guide
+
+    def to(self, device: torch.device) -> Member:
+        """Move both."""
+        return Member(self.model.to(device), self.guide.to(device))
+
+
 class Batch(NamedTuple):
-    """Some rows of a table on the model's device, and what was inferred of them.
+    """Some rows of a table on the model's device, and what a member inferred of them.
 
     Attributes:
+        member: the fit.
+        seed: of its row-keyed draws.
         rows: (N,) their numbers in the table.
         keys: (N,) int64 row keys.
         x: (N, D).
@@ -65,6 +79,8 @@ class Batch(NamedTuple):
         posterior: of these rows.
     """
 
+    member: Member
+    seed: int
     rows: NDArray[np.intp]
     keys: Tensor
     x: Tensor
@@ -75,12 +91,11 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """Model, guide and schema after training; never changed, shared by what was imputed with it.
+    """Fits and schema after training; never changed, shared by what was imputed with them.
 
     Attributes:
         schema: of the training table.
-        model: in evaluation mode, on `device`.
-        guide: likewise.
+        members: G fits on `device`: one, or an ensemble whose spread is that of the parameters.
         particles: K of the importance posterior.
         seed: of all row-keyed draws.
         device: where the networks are.
@@ -89,8 +104,7 @@ class FittedModel:
     """
 
     schema: Schema
-    model: GNR
-    guide: Guide
+    members: tuple[Member, ...]
     particles: int
     seed: int
     device: torch.device
@@ -98,8 +112,19 @@ class FittedModel:
     configuration: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for part in (self.model, self.guide):
-            part.eval()
+        for member in self.members:
+            for part in member:
+                part.eval()
+
+    @property
+    def model(self) -> GNR:
+        """Of the first member; all are built alike."""
+        return self.members[0].model
+
+    @property
+    def guide(self) -> Guide:
+        """Of the first member."""
+        return self.members[0].guide
 
     def tensors(self, table: Table) -> tuple[Tensor, Tensor, Tensor]:
         """Give x, observed and visible of a table, each (N, D), on the model's device."""
@@ -111,37 +136,43 @@ class FittedModel:
     def point(self, table: Table) -> NDArray[np.float64]:
         """Give the posterior mean (mode of level columns) of each missing cell, encoded."""
         found = np.zeros(table.values.shape)
-        for batch in self._posteriors(table, _incomplete(table)):
-            found[batch.rows] = self._mixture(batch).point().cpu().numpy()
+        for batches in self._posteriors(table, _incomplete(table)):
+            found[batches[0].rows] = self._blend(batches).point().cpu().numpy()
         return found[table.missing]
 
     def draw(self, table: Table, m: int) -> Draws:
-        """Draw M imputations; in a row all cells of one draw come from one particle."""
+        """Draw M imputations; in a row all cells of one draw come from one particle.
+
+        Table i is drawn by member i mod G. Diagnostics are the worst of the members.
+        """
         n_rows, n_columns = table.values.shape
         values = np.empty((m, len(table.missing[0])))
         ess, k = np.full(n_rows, np.nan), np.full(n_rows, np.nan)
+        some = range(min(m, len(self.members)))
         # Missing cells are sorted by row, so a batch of rows is a run of cells.
         starts = np.searchsorted(table.missing[0], np.arange(n_rows + 1))
-        for batch in self._posteriors(table, _incomplete(table)):
-            rows = batch.rows
-            ess[rows] = batch.posterior.ess.cpu().numpy()
-            k[rows] = batch.posterior.pareto_k.cpu().numpy()
-            x = self._draw_rows(batch, m).cpu().numpy()
+        for batches in self._posteriors(table, _incomplete(table), members=some):
+            rows = batches[0].rows
+            ess[rows] = torch.stack([b.posterior.ess for b in batches]).amin(0).cpu().numpy()
+            k[rows] = torch.stack([b.posterior.pareto_k for b in batches]).amax(0).cpu().numpy()
             cells = slice(starts[rows[0]], starts[rows[-1] + 1])
             where = np.searchsorted(rows, table.missing[0][cells])
-            values[:, cells] = x[:, where, table.missing[1][cells]]
+            for g, batch in enumerate(batches):
+                own = slice(g, m, len(self.members))
+                x = self._draw_rows(batch, len(range(m)[own])).cpu().numpy()
+                values[own, cells] = x[:, where, table.missing[1][cells]]
         return Draws(values, ess, k)
 
     def _draw_rows(self, batch: Batch, m: int) -> Tensor:
-        posterior, keys = batch.posterior, batch.keys
-        chosen = resample(posterior.log_weights, m, keys=keys, seed=self.seed).unsqueeze(-1)
-        if self.model.samples_missing_x:
+        posterior, keys, seed = batch.posterior, batch.keys, batch.seed
+        chosen = resample(posterior.log_weights, m, keys=keys, seed=seed).unsqueeze(-1)
+        if batch.member.model.samples_missing_x:
             drawn = posterior.latents["x_missing"]
             return drawn.gather(0, chosen.expand(-1, -1, drawn.shape[-1]))
         u = posterior.latents["u"]
         columns = self._columns(batch, u.gather(0, chosen.expand(-1, -1, u.shape[-1])))
         uniforms = keyed_uniforms(
-            keys, tuple(columns.batch_shape), seed=self.seed, site="x_missing", row_dim=1
+            keys, tuple(columns.batch_shape), seed=seed, site="x_missing", row_dim=1
         )
         return transport(columns, uniforms)
 
@@ -151,11 +182,11 @@ class FittedModel:
         most = max((len(c.levels or ()) for c in self.schema.modelled), default=0)
         quantiles = np.full((len(probabilities), n_rows, n_columns), np.nan)
         levels = np.full((n_rows, n_columns, most), np.nan)
-        for batch in self._posteriors(table, _incomplete(table)):
-            mixture = self._mixture(batch)
-            wanted = torch.from_numpy(table.incomplete[batch.rows]).to(self.device)
-            quantiles[:, batch.rows] = mixture.quantiles(probabilities, wanted).cpu().numpy()
-            levels[batch.rows] = mixture.level_probabilities(most).cpu().numpy()
+        for batches in self._posteriors(table, _incomplete(table)):
+            mixture, rows = self._blend(batches), batches[0].rows
+            wanted = torch.from_numpy(table.incomplete[rows]).to(self.device)
+            quantiles[:, rows] = mixture.quantiles(probabilities, wanted).cpu().numpy()
+            levels[rows] = mixture.level_probabilities(most).cpu().numpy()
         return Intervals(quantiles[:, *table.missing], levels[table.missing])
 
     def level_probabilities(self, table: Table) -> NDArray[np.float64]:
@@ -163,8 +194,9 @@ class FittedModel:
         n_rows, n_columns = table.values.shape
         most = max((len(c.levels or ()) for c in self.schema.modelled), default=0)
         levels = np.full((n_rows, n_columns, most), np.nan)
-        for batch in self._posteriors(table, _incomplete(table)):
-            levels[batch.rows] = self._mixture(batch).level_probabilities(most).cpu().numpy()
+        for batches in self._posteriors(table, _incomplete(table)):
+            found = self._blend(batches).level_probabilities(most)
+            levels[batches[0].rows] = found.cpu().numpy()
         return levels[table.missing]
 
     def observed_probabilities(self, table: Table, *, reconstruct: bool) -> NDArray[np.float64]:
@@ -175,29 +207,30 @@ class FittedModel:
         """
         found = np.empty(table.values.shape)
         every = np.arange(len(found))
-        for batch in self._posteriors(table, every, holes=reconstruct):
-            posterior = batch.posterior
-            if "m" not in posterior.conditionals:
-                name = type(self.model.m_given_ux).__name__
-                raise ValueError(
-                    f"the mechanism {name} has no distribution of the holes: fit another one, "
-                    "such as mechanism='conjunction'."
-                )
-            chances = posterior.conditionals["m"].mean
-            found[batch.rows] = (posterior.weights.unsqueeze(-1) * chances).sum(0).cpu().numpy()
+        for batches in self._posteriors(table, every, holes=reconstruct):
+            chances = torch.stack([_observed_chances(batch) for batch in batches]).mean(0)
+            found[batches[0].rows] = chances.cpu().numpy()
         return found
 
     def row_bounds(self, table: Table) -> NDArray[np.float64]:
-        """Give the importance-weighted bound on log p(x_o, m) of every row, (N,)."""
+        """Give the importance-weighted bound on log p(x_o, m) of every row, (N,).
+
+        p is the mean over members.
+        """
         found = np.empty(len(table.values))
-        for batch in self._posteriors(table, np.arange(len(table.values))):
-            found[batch.rows] = batch.posterior.log_evidence.cpu().numpy()
+        for batches in self._posteriors(table, np.arange(len(table.values))):
+            bounds = torch.stack([batch.posterior.log_evidence for batch in batches])
+            mean = bounds.logsumexp(0) - math.log(len(batches))
+            found[batches[0].rows] = mean.cpu().numpy()
         return found
+
+    def _blend(self, batches: Sequence[Batch]) -> Mixture | Particles | Blend:
+        return blend([self._mixture(batch) for batch in batches])
 
     def _mixture(self, batch: Batch) -> Mixture | Particles:
         """What the weighted particles say of each cell, the holes of its row included."""
         posterior = batch.posterior
-        if self.model.samples_missing_x:
+        if batch.member.model.samples_missing_x:
             counts = [len(c.levels or ()) for c in self.schema.modelled]
             levels = torch.tensor(counts, device=self.device)
             return Particles(posterior.weights, posterior.latents["x_missing"], levels)
@@ -206,39 +239,78 @@ class FittedModel:
     @torch.no_grad()
     def _columns(self, batch: Batch, u: Tensor) -> Columnwise:
         """What is imputed in the rows of a batch, given u (..., H)."""
-        return self.model.given_row(u, x=batch.x, observed=batch.observed, visible=batch.visible)
+        model = batch.member.model
+        return model.given_row(u, x=batch.x, observed=batch.observed, visible=batch.visible)
 
     def _posteriors(
-        self, table: Table, rows: NDArray[np.intp], *, holes: bool = True
-    ) -> Iterator[Batch]:
-        """Infer some rows, batch by batch.
+        self,
+        table: Table,
+        rows: NDArray[np.intp],
+        *,
+        holes: bool = True,
+        members: Sequence[int] | None = None,
+    ) -> Iterator[list[Batch]]:
+        """Infer some rows, batch by batch, by each member (or some, given by number).
 
         Without `holes`, from what is visible only: a missing cell is then a hidden one, and m has
         no part in proposal (all rows come with the same m) or weights.
         """
-        # The model itself, whatever weight the holes had in training.
-        model = self.model.at_mask_weight(1.0 if holes else 0.0)
+        some = range(len(self.members)) if members is None else members
         keys = torch.from_numpy(table.keys.view(np.int64)).to(self.device)
         data = self.tensors(table)
-        size = max(1, BATCH_NUMBERS // (self.particles * self.model.breadth(data[0][:1])))
+        width = len(some) * self.model.breadth(data[0][:1])
+        size = max(1, BATCH_NUMBERS // (self.particles * width))
         batches = [rows[i : i + size] for i in range(0, len(rows), size)]
         with progress(len(batches), "imputing", show=self.show_progress) as advance:
             for batch in batches:
                 at = torch.from_numpy(batch).to(self.device)
-                x, observed, visible = (d[at] for d in data)
-                m = observed if holes else torch.ones_like(observed)
-                posterior = infer(
-                    model,
-                    self.guide,
-                    x,
-                    m,
-                    visible,
-                    particles=self.particles,
-                    keys=keys[at],
-                    seed=self.seed,
-                )
-                yield Batch(batch, keys[at], x, observed, visible, posterior)
+                parts = [d[at] for d in data]
+                yield [self._inferred(g, batch, keys[at], *parts, holes=holes) for g in some]
                 advance("")
+
+    def _inferred(
+        self,
+        g: int,
+        rows: NDArray[np.intp],
+        keys: Tensor,
+        x: Tensor,
+        observed: Tensor,
+        visible: Tensor,
+        *,
+        holes: bool,
+    ) -> Batch:
+        member, seed = self.members[g], member_seed(self.seed, g)
+        # The model itself, whatever weight the holes had in training.
+        model = member.model.at_mask_weight(1.0 if holes else 0.0)
+        m = observed if holes else torch.ones_like(observed)
+        posterior = infer(
+            model, member.guide, x, m, visible, particles=self.particles, keys=keys, seed=seed
+        )
+        return Batch(member, seed, rows, keys, x, observed, visible, posterior)
+
+
+def member_seed(seed: int, g: int) -> int:
+    """Give the seed of a member's draws: tables of different members share no noise.
+
+    Example:
+        >>> member_seed(7, 0), member_seed(7, 1) != member_seed(7, 2)
+        (7, True)
+    """
+    if g == 0:
+        return seed
+    return int(np.random.SeedSequence([seed, g]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _observed_chances(batch: Batch) -> Tensor:
+    """P(m_j = 1) of each cell, (N, D), as a member says."""
+    posterior = batch.posterior
+    if "m" not in posterior.conditionals:
+        name = type(batch.member.model.m_given_ux).__name__
+        raise ValueError(
+            f"the mechanism {name} has no distribution of the holes: fit another one, "
+            "such as mechanism='conjunction'."
+        )
+    return (posterior.weights.unsqueeze(-1) * posterior.conditionals["m"].mean).sum(0)
 
 
 def _incomplete(table: Table) -> NDArray[np.intp]:

@@ -23,7 +23,7 @@ from pyro_gnr.model.start import start
 if TYPE_CHECKING:
     from pyro_gnr.imputation.imputer import GNRImputer
 
-__all__ = ["fit_model"]
+__all__ = ["fit_model", "plan_of"]
 
 # Held-out bounds are means over at most this many rows: more cost time and change little.
 LARGEST_VALIDATION = 1000
@@ -48,12 +48,11 @@ def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> Fit:
     data, validation = _held_out(imputer, fitted, table)
     generator = torch.Generator().manual_seed(fitted.seed)
     x, observed, visible = data
-    start(fitted.model, fitted.guide, x, visible, generator=generator, observed=observed)
+    start(*fitted.members[0], x, visible, generator=generator, observed=observed)
     return train(
-        fitted.model,
-        fitted.guide,
+        *fitted.members[0],
         data,
-        plan=_plan(imputer),
+        plan=plan_of(imputer),
         seed=fitted.seed,
         validation=validation,
         callback=imputer.callback,
@@ -61,8 +60,8 @@ def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> Fit:
     )
 
 
-def _plan(imputer: GNRImputer) -> TrainingPlan:
-    """Plain numbers: a grid search may bring numpy's."""
+def plan_of(imputer: GNRImputer) -> TrainingPlan:
+    """Give an imputer's plan, in plain numbers: a grid search may bring numpy's."""
     return TrainingPlan(
         particles=int(imputer.particles),
         renyi_order=float(imputer.renyi_order),

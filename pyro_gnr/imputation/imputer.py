@@ -23,8 +23,9 @@ from pyro_gnr.imputation.configuration import (
     configuration_of_fit,
     configured,
 )
-from pyro_gnr.imputation.fitted import FittedModel
-from pyro_gnr.imputation.fitting import fit_model
+from pyro_gnr.imputation.fitted import FittedModel, Member
+from pyro_gnr.imputation.fitting import fit_model, plan_of
+from pyro_gnr.imputation.members import fit_members
 from pyro_gnr.imputation.multiple import MultipleImputation
 from pyro_gnr.imputation.settings import (
     Settings,
@@ -73,7 +74,10 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             (order 1, or 0, where it is biased); see `IWELBO`.
         mask_weight: exponent >= 0 of p(m|u) in training; imputation always uses
             1, so that 0 is refused for a mechanism that looks at x.
-        max_steps: gradient steps at most.
+        members: G fits of an ensemble, each to rows weighted anew (Bayesian bootstrap), so that
+            the M tables carry the uncertainty of the parameters, too. 1 is faster and leaves that
+            out: estimates pooled from its tables have standard errors that are too small.
+        max_steps: gradient steps at most, of the first fit, which says how long members train.
         batch_size: rows a step.
         learning_rate: of Adam at the start; it falls to 0 along a cosine.
         validation: what is held out to stop early: "rows", "cells", or None for nothing.
@@ -84,13 +88,14 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             `kinds` says how); None: index label and content do.
         random_state: seed; the same seed and row give the same draws in any batch or order.
         device: "auto" (a GPU if there is one), "cpu", "cuda", ...
+        n_jobs: processes that fit members; None is 1, -1 all cores. Results are the same.
         verbose: whether long work shows a progress bar on a terminal.
-        callback: called with a `Progress` after every evaluation in training.
+        callback: called with a `Progress` after every evaluation in the first fit.
 
     Attributes:
         schema_: columns, kinds and scales of the training table.
-        history_: DataFrame of training: step, loss, validation (held-out bound, a mean a row).
-        n_steps_: step whose weights were kept.
+        history_: DataFrame of the first fit: step, loss, validation (mean held-out bound).
+        n_steps_: step of the first fit whose weights were kept.
         seed_: seed of the row-keyed draws.
         n_features_in_: columns of the training table.
         feature_names_in_: their names, where they are strings.
@@ -122,6 +127,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         renyi_order: float = 0.0,
         gradient: str = "iwae",
         mask_weight: float = 1.0,
+        members: int = 5,
         max_steps: int = 1500,
         batch_size: int = 128,
         learning_rate: float = 3e-3,
@@ -132,6 +138,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         row_key: str | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
+        n_jobs: int | None = None,
         verbose: bool = True,
         callback: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -146,6 +153,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.renyi_order = renyi_order
         self.gradient = gradient
         self.mask_weight = mask_weight
+        self.members = members
         self.max_steps = max_steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -156,6 +164,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.row_key = row_key
         self.random_state = random_state
         self.device = device
+        self.n_jobs = n_jobs
         self.verbose = verbose
         self.callback = callback
 
@@ -194,14 +203,18 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         model, guide = model.to(device), guide.to(device)
         fitted = FittedModel(
             schema,
-            model,
-            guide,
+            (Member(model, guide),),
             particles=self.imputation_particles,
             seed=seed,
             device=device,
             configuration=configuration_of_fit(self, seed),
         )
-        self._keep(fitted, settings, fit_model(self, fitted, table))
+        fit = fit_model(self, fitted, table)
+        if self.members > 1:
+            plan = plan_of(self)
+            members = fit_members(self, fitted, table, plan, best_step=fit.best_step)
+            fitted = replace(fitted, members=members)
+        self._keep(fitted, settings, fit)
 
     def _kinds(self, X: Any) -> dict[str, str]:
         """The caller's kinds; a row key names rows, and is modelled only if they say so."""

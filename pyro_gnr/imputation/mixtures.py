@@ -2,6 +2,8 @@ r"""The predictive mixture sum_k w_k p(x_j | u_k) of every cell: point, quantile
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,7 +14,7 @@ from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.subsets import subset
 from pyro_gnr.model.transport import bracket, cdf, smallest_count
 
-__all__ = ["Mixture", "Particles"]
+__all__ = ["Blend", "Mixture", "Particles", "blend"]
 
 # Halvings of the bracket: 2^-30 of its width is below float32's resolution.
 BISECTIONS = 30
@@ -74,29 +76,7 @@ class Mixture(NamedTuple):
             wanted: (N, D) bool, False where quantiles are not needed (they may be NaN, which
                 saves time); None wants all.
         """
-        parts = []
-        for block in self.columns.blocks:
-            shape = (len(probabilities), self.weights.shape[1], len(block.columns))
-            part = self.weights.new_full(shape, torch.nan)
-            if not has_levels(block.distribution):
-                cells = part[0].isnan() if wanted is None else wanted[:, block.columns]
-                self._fill(part, block.distribution, probabilities, cells)
-            parts.append(part)
-        return self.columns.side_by_side(parts)
-
-    def _fill(
-        self, part: Tensor, distribution: Distribution, probabilities: Tensor, cells: Tensor
-    ) -> None:
-        """Write quantiles of some cells (N, C) into a part (Q, N, C)."""
-        rows, cols = cells.nonzero(as_tuple=True)
-        if len(rows) == 0:
-            return
-        chosen = subset(distribution, (slice(None), rows, cols))
-        for q, p in enumerate(probabilities.tolist()):
-            if chosen is None:
-                part[q] = _quantile(self.weights.unsqueeze(-1), distribution, p).to(part)
-            else:
-                part[q, rows, cols] = _quantile(self.weights[:, rows], chosen, p).to(part)
+        return _quantiles((self,), probabilities, wanted)
 
     def _levels(self, distribution: Distribution) -> Tensor:
         """P(level) under the mixture, (levels, N, C)."""
@@ -155,20 +135,115 @@ class Particles(NamedTuple):
         return torch.where(self.levels > 0, torch.nan, torch.stack(found))
 
 
+class Blend(NamedTuple):
+    """The same of several mixtures in equal parts, those of an ensemble's members.
+
+    Attributes:
+        parts: mixtures of the same cells.
+    """
+
+    parts: tuple[Mixture, ...]
+
+    def point(self) -> Tensor:
+        """Give means of numbers and modes of levels, (N, D)."""
+        means = torch.stack([part.point() for part in self.parts]).mean(0)
+        blocks = self.parts[0].columns.blocks
+        most = max((_count_levels(block.distribution) for block in blocks), default=0)
+        if most == 0:
+            return means
+        chances = self.level_probabilities(most)
+        modes = chances.nan_to_num().argmax(-1).to(means.dtype)
+        return torch.where(chances[..., 0].isnan(), means, modes)
+
+    def level_probabilities(self, most: int) -> Tensor:
+        """Give P(level), (N, D, most); NaN for numbers, 0 beyond a column's own levels."""
+        return torch.stack([part.level_probabilities(most) for part in self.parts]).mean(0)
+
+    def quantiles(self, probabilities: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """Give quantiles as those of a `Mixture`, by bisection of the mean CDF."""
+        return _quantiles(self.parts, probabilities, wanted)
+
+
+def blend(parts: Sequence[Mixture | Particles]) -> Mixture | Particles | Blend:
+    """Mix in equal parts what members of an ensemble say of the same cells.
+
+    Example:
+        >>> one, two = torch.tensor([[1.0]]), torch.tensor([[[1.0]]])
+        >>> levels = torch.tensor([0])
+        >>> halves = [Particles(one, two, levels), Particles(one, 3 * two, levels)]
+        >>> blend(halves).point()
+        tensor([[2.]])
+    """
+    if len(parts) == 1:
+        return parts[0]
+    points = [part for part in parts if isinstance(part, Particles)]
+    if points:
+        weights = torch.cat([part.weights for part in points]) / len(points)
+        return Particles(weights, torch.cat([part.values for part in points]), points[0].levels)
+    return Blend(tuple(part for part in parts if isinstance(part, Mixture)))
+
+
 def has_levels(distribution: Distribution) -> bool:
     """Say whether a distribution has finitely many values, such as the levels of a column."""
     return bool(distribution.has_enumerate_support)
 
 
-def _quantile(weights: Tensor, distribution: Distribution, p: float) -> Tensor:
-    """Quantile over the first dimension of weights and batch."""
-    support = distribution.support
+def _count_levels(distribution: Distribution) -> int:
+    return len(distribution.enumerate_support(expand=False)) if has_levels(distribution) else 0
+
+
+def _quantiles(
+    mixtures: Sequence[Mixture], probabilities: Tensor, wanted: Tensor | None
+) -> Tensor:
+    """Quantiles (Q, N, D) of mixtures in equal parts."""
+    first = mixtures[0]
+    parts = []
+    for i, block in enumerate(first.columns.blocks):
+        shape = (len(probabilities), first.weights.shape[1], len(block.columns))
+        part = first.weights.new_full(shape, torch.nan)
+        if not has_levels(block.distribution):
+            cells = part[0].isnan() if wanted is None else wanted[:, block.columns]
+            own = [(m.weights, m.columns.blocks[i].distribution) for m in mixtures]
+            _fill(part, own, probabilities, cells)
+        parts.append(part)
+    return first.columns.side_by_side(parts)
+
+
+# Weights (K, ...) and the batch of distributions that they weigh.
+Weighted = tuple[Tensor, Distribution]
+
+
+def _fill(part: Tensor, own: list[Weighted], probabilities: Tensor, cells: Tensor) -> None:
+    """Write quantiles of some cells (N, C) into a part (Q, N, C)."""
+    rows, cols = cells.nonzero(as_tuple=True)
+    if len(rows) == 0:
+        return
+    index = (slice(None), rows, cols)
+    chosen = [(w[:, rows], s) for w, d in own if (s := subset(d, index)) is not None]
+    for q, p in enumerate(probabilities.tolist()):
+        if len(chosen) < len(own):
+            part[q] = _quantile([(w.unsqueeze(-1), d) for w, d in own], p).to(part)
+        else:
+            part[q, rows, cols] = _quantile(chosen, p).to(part)
+
+
+def _mean(own: Sequence[Weighted], of: Callable[[Distribution], Tensor]) -> Tensor:
+    """Mean over particles and members."""
+    total = sum((w * of(d)).sum(0) for w, d in own)
+    assert isinstance(total, Tensor)
+    return total / len(own)
+
+
+def _quantile(own: Sequence[Weighted], p: float) -> Tensor:
+    """Quantile over members and the first dimension of weights and batch."""
+    support = own[0][1].support
     assert support is not None  # every univariate distribution has one
     if support.is_discrete:
-        return _count_quantile(weights, distribution, p)
+        return _count_quantile(own, p)
     # The mixture's quantile lies between the smallest and the largest of the particles'.
-    smallest, largest = bracket(distribution, p)
-    low, high = smallest.amin(0), largest.amax(0)
+    ends = [bracket(distribution, p) for _, distribution in own]
+    low = torch.stack([smallest.amin(0) for smallest, _ in ends]).amin(0)
+    high = torch.stack([largest.amax(0) for _, largest in ends]).amax(0)
     # Particles can disagree by orders of magnitude about positive numbers.
     logarithmic = support in POSITIVE
     if logarithmic:
@@ -176,16 +251,20 @@ def _quantile(weights: Tensor, distribution: Distribution, p: float) -> Tensor:
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         value = middle.exp() if logarithmic else middle
-        below = (weights * cdf(distribution, value)).sum(0) < p
+        below = _mean(own, partial(_cdf_at, value)) < p
         low, high = torch.where(below, middle, low), torch.where(below, high, middle)
     middle = (low + high) / 2
     return middle.exp() if logarithmic else middle
 
 
-def _count_quantile(weights: Tensor, distribution: Distribution, p: float) -> Tensor:
-    mean = (weights * distribution.mean).sum(0)
+def _cdf_at(value: Tensor, distribution: Distribution) -> Tensor:
+    return cdf(distribution, value)
+
+
+def _count_quantile(own: Sequence[Weighted], p: float) -> Tensor:
+    mean = _mean(own, lambda distribution: distribution.mean)
     found = smallest_count(
-        lambda k: (weights * cdf(distribution, k)).sum(0),
+        lambda k: _mean(own, partial(_cdf_at, k)),
         torch.full_like(mean, p, dtype=torch.float64),
         guess=mean,
     )

@@ -30,9 +30,9 @@ class MultipleImputation:
     """M completed tables: iterate over them, or ask for intervals and diagnostics.
 
     The table is kept once and only the imputed cells M times; completed tables are made when
-    asked for, in the caller's own type. One member was fitted, so the draws carry residual and
-    latent uncertainty, but not that of the parameters: intervals of estimates pooled from them
-    are somewhat too narrow.
+    asked for, in the caller's own type. Draws carry residual and latent uncertainty, and with
+    several members (see `members`) that of the parameters, too. With one they do not: estimates
+    pooled from the tables then have standard errors that are somewhat too small.
 
     Made by `GNRImputer.impute`.
 
@@ -75,6 +75,11 @@ class MultipleImputation:
     def m(self) -> int:
         """Number of completed tables."""
         return len(self.draws.values)
+
+    @property
+    def members(self) -> NDArray[np.intp]:
+        """(M,) which member of the ensemble each table comes from; all 0 where there is one."""
+        return np.arange(self.m) % len(self.fitted.members)
 
     def __len__(self) -> int:
         return self.m

@@ -73,7 +73,7 @@ def check_settings(imputer: GNRImputer) -> Settings:
         ValueError: an argument is out of range; names it, what came and what is expected.
         TypeError: a template is no such part, or a mapping is none.
     """
-    for name in ("particles", "batch_size", "imputation_particles", "patience"):
+    for name in ("particles", "batch_size", "imputation_particles", "patience", "members"):
         _check_whole(imputer, name, least=1)
     for name in ("hidden", "max_steps"):
         _check_whole(imputer, name, least=0)
@@ -92,6 +92,11 @@ def check_settings(imputer: GNRImputer) -> Settings:
         given = getattr(imputer, name)
         if given is not None and not hasattr(given, "items"):
             raise TypeError(f"got {name}={given!r}, expected a dict from column names, or None.")
+    jobs = imputer.n_jobs
+    if jobs is not None and (jobs == 0 or not is_whole(abs(jobs), least=1)):
+        raise ValueError(
+            f"got n_jobs={jobs!r}, expected a number of processes, -1 for all cores, or None."
+        )
     if imputer.callback is not None and not callable(imputer.callback):
         raise TypeError(f"got callback={imputer.callback!r}, expected a function, or None.")
     # Templates are tried here, so that a wrong name fails before the table is read.

@@ -20,7 +20,7 @@ from pyro_gnr import __version__
 from pyro_gnr.data import Schema
 from pyro_gnr.data.files import staged
 from pyro_gnr.imputation.configuration import configured
-from pyro_gnr.imputation.fitted import FittedModel
+from pyro_gnr.imputation.fitted import FittedModel, Member
 from pyro_gnr.imputation.settings import Settings, check_settings, is_whole, resolve_device
 from pyro_gnr.model.assemble import assemble
 from pyro_gnr.model.likelihoods import Likelihood
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "MANIFEST", "load", "save"]
 
 FORMAT = "pyro_gnr model"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 
@@ -76,15 +76,15 @@ def _is_model(directory: Path) -> bool:
 
 
 def _weights(fitted: FittedModel) -> dict[str, torch.Tensor]:
-    """Parameters and buffers of both; what they share is kept once."""
-    parts = {"model": fitted.model, "guide": fitted.guide}
+    """Parameters and buffers of every member; what model and guide share is kept once."""
     weights: dict[str, torch.Tensor] = {}
     kept: set[int] = set()
-    for prefix, part in parts.items():
-        for name, tensor in part.state_dict().items():
-            if tensor.data_ptr() not in kept or tensor.numel() == 0:
-                kept.add(tensor.data_ptr())
-                weights[f"{prefix}.{name}"] = tensor.detach().cpu().contiguous()
+    for g, member in enumerate(fitted.members):
+        for prefix, part in member._asdict().items():
+            for name, tensor in part.state_dict().items():
+                if tensor.data_ptr() not in kept or tensor.numel() == 0:
+                    kept.add(tensor.data_ptr())
+                    weights[f"{g}.{prefix}.{name}"] = tensor.detach().cpu().contiguous()
     return weights
 
 
@@ -232,14 +232,12 @@ def _restore(
 ) -> None:
     """Give an imputer its fitted attributes."""
     place = resolve_device(imputer.device)
-    # Initial weights are drawn, then replaced.
-    with torch.random.fork_rng([]), _precision_of(weights):
-        model, guide = assemble(schema.modelled, **settings.assembly())
-    _load_weights(model, guide, weights)
     imputer._fitted = FittedModel(
         schema,
-        model.to(place),
-        guide.to(place),
+        tuple(
+            _member(schema, settings, own).to(place)
+            for own in _by_member(weights, imputer.members)
+        ),
         particles=imputer.imputation_particles,
         seed=manifest["configuration"]["random_state"],
         device=place,
@@ -253,6 +251,25 @@ def _restore(
     imputer.n_features_in_ = manifest["n_features_in"]
     if manifest["feature_names_in"] is not None:
         imputer.feature_names_in_ = np.array(manifest["feature_names_in"], dtype=object)
+
+
+def _by_member(
+    weights: dict[str, torch.Tensor], members: int
+) -> Iterator[dict[str, torch.Tensor]]:
+    """Weights of each member, without its number."""
+    for g in range(members):
+        own = [name for name in weights if name.startswith(f"{g}.")]
+        yield {name.removeprefix(f"{g}."): weights.pop(name) for name in own}
+    if weights:
+        raise ValueError(f"the saved weights do not fit: unknown {sorted(weights)}.")
+
+
+def _member(schema: Schema, settings: Settings, weights: dict[str, torch.Tensor]) -> Member:
+    # Initial weights are drawn, then replaced.
+    with torch.random.fork_rng([]), _precision_of(weights):
+        model, guide = assemble(schema.modelled, **settings.assembly())
+    _load_weights(model, guide, weights)
+    return Member(model, guide)
 
 
 @contextmanager

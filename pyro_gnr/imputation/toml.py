@@ -35,6 +35,7 @@ NOTES = {
     "renyi_order": "Order of the training bound; 0 is the importance-weighted one, 1 the ELBO.",
     "gradient": "Estimator of its gradient: iwae, dreg (order 0) or stl.",
     "mask_weight": "Weight of the holes in training, >= 0; imputation always uses 1.",
+    "members": "Fits of an ensemble, for the uncertainty of parameters; 1 is faster without it.",
     "max_steps": "Gradient steps at most.",
     "batch_size": "Rows a step.",
     "learning_rate": "Of Adam at the start; it falls to 0 along a cosine.",

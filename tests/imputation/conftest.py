@@ -30,6 +30,7 @@ def make_imputer(**options) -> GNRImputer:
         "latent_dim": 2,
         "hidden": 8,
         "particles": 5,
+        "members": 1,
         "max_steps": 4,
         "imputation_particles": 50,
         "random_state": 0,

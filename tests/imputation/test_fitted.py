@@ -7,7 +7,7 @@ from pandas.testing import assert_frame_equal
 from scipy import special, stats
 
 from pyro_gnr.data import Cell, Column, Kind, Schema, Table
-from pyro_gnr.imputation.fitted import FittedModel
+from pyro_gnr.imputation.fitted import FittedModel, Member
 from pyro_gnr.model.mechanisms import SelfMasking
 
 SLOPES = np.array([2.0, -1.5, 1.0, 0.5])
@@ -30,8 +30,8 @@ def at_work(world, *, observed):
     schema = Schema(tuple(columns))
     values = np.where(observed, world.x.numpy(), 0.0)
     table = Table(np.where(observed, values, np.nan), schema, values, states, keys)
-    cpu = torch.device("cpu")
-    model = FittedModel(schema, world.model, world.guide, particles=40_000, seed=1, device=cpu)
+    cpu, member = torch.device("cpu"), Member(world.model, world.guide)
+    model = FittedModel(schema, (member,), particles=40_000, seed=1, device=cpu)
     return model, table
 
 

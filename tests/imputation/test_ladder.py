@@ -110,8 +110,8 @@ def test_hidden_cells_are_predicted_from_the_observed_side():
     rows = np.arange(len(holed))
     found = np.concatenate(
         [
-            fitted._mixture(batch).point()[:, 0].numpy()
-            for batch in fitted._posteriors(hidden, rows)
+            fitted._blend(batches).point()[:, 0].numpy()
+            for batches in fitted._posteriors(hidden, rows)
         ]
     )
     in_units = table.decode(np.zeros(1, dtype=int), found[:, None])[:, 0]

@@ -1,0 +1,147 @@
+"""An ensemble: members are fits to rows weighted anew, and share the tables among them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pyro_gnr import GNRImputer
+from pyro_gnr.imputation.fitted import member_seed
+from pyro_gnr.imputation.members import bootstrap_weights
+
+
+@pytest.fixture
+def ensemble(X, imputer_of, ignored):
+    return imputer_of(kinds=ignored, members=3, learning_rate=0.05).fit(X)
+
+
+def of_member(imputer, g):
+    """The fitted model of one member, with the noise that it has in the ensemble."""
+    fitted = imputer._at_work()
+    return replace(fitted, members=fitted.members[g : g + 1], seed=member_seed(fitted.seed, g))
+
+
+def test_weights_are_those_of_a_bayesian_bootstrap():
+    keys = torch.arange(20_000)
+    weights = bootstrap_weights(keys, seed=3)
+    assert weights.mean().item() == pytest.approx(1.0)
+    below = [(weights < q).double().mean().item() for q in (0.1, 1.0, 3.0)]
+    assert below == pytest.approx([1 - np.exp(-q) for q in (0.1, 1.0, 3.0)], abs=0.01)
+    other = bootstrap_weights(keys, seed=4)
+    assert abs(np.corrcoef(weights, other)[0, 1]) < 0.03
+    order = torch.randperm(len(keys), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(bootstrap_weights(keys[order], seed=3), weights[order])
+
+
+def test_each_member_is_at_the_optimum_of_its_own_weights():
+    """Where a column is independent of the rest, that is its weighted observed mean."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2))
+    X[rng.random(400) < 0.3, 0] = np.nan
+    options = {"hidden": 8, "mechanism": "ignorable", "imputation_particles": 100}
+    imputer = GNRImputer(members=8, random_state=0, verbose=False, max_steps=400, **options).fit(X)
+    table = imputer.schema_.encode(X)
+    keys = torch.from_numpy(table.keys.view(np.int64))
+    seen = ~np.isnan(X[:, 0])
+    imputed, expected = [], []
+    for g in range(8):
+        weights = bootstrap_weights(keys, seed=member_seed(0, g + 1)).numpy()[seen]
+        expected.append((weights * table.values[seen, 0]).sum() / weights.sum())
+        imputed.append(of_member(imputer, g).point(table).mean())
+    slope = np.polyfit(expected, imputed, 1)[0]
+    assert np.corrcoef(expected, imputed)[0, 1] > 0.9
+    assert slope == pytest.approx(1.0, abs=0.3)
+    assert np.std(imputed) > 0.5 * np.std(expected)
+
+
+def test_tables_come_from_the_members_in_turn(ensemble, X):
+    imputation = ensemble.impute(X, m=7)
+    assert imputation.members.tolist() == [0, 1, 2, 0, 1, 2, 0]
+    for g in range(3):
+        own = of_member(ensemble, g).draw(imputation.table, 3).values
+        mine = imputation.draws.values[g::3]
+        np.testing.assert_array_equal(mine, own[: len(mine)])
+    fewer = ensemble.impute(X, m=2)
+    np.testing.assert_array_equal(fewer.draws.values, imputation.draws.values[:2])
+
+
+def test_members_share_no_noise(ensemble, X):
+    """Else tables would differ less than draws do, and variances come out too small."""
+    imputation = ensemble.impute(X, m=2)
+    first, second = (of_member(ensemble, g) for g in range(2))
+    same = replace(second, seed=first.seed).draw(imputation.table, 1).values[0]
+    a, b = imputation.draws.values
+    j = imputation.table.missing[1] == [c.name for c in ensemble.schema_.modelled].index("bp")
+    apart, together = np.abs(a - b)[j].mean(), np.abs(a - same)[j].mean()
+    assert together < 0.8 * apart
+
+
+def test_one_completed_table_is_of_all_members(ensemble, X):
+    table = ensemble.schema_.encode(X)
+    fitted = ensemble._at_work()
+    points = np.array([of_member(ensemble, g).point(table) for g in range(3)])
+    chances = np.array([of_member(ensemble, g).level_probabilities(table) for g in range(3)])
+    np.testing.assert_allclose(fitted.level_probabilities(table), chances.mean(0), atol=1e-6)
+    levels = ~np.isnan(chances[0, :, 0])
+    found = fitted.point(table)
+    np.testing.assert_allclose(found[~levels], points.mean(0)[~levels], rtol=1e-5, atol=1e-6)
+    modes = np.nan_to_num(chances.mean(0)).argmax(-1)
+    np.testing.assert_array_equal(found[levels], modes[levels])
+
+
+def test_intervals_are_of_the_mixture_of_all_members(ensemble, X):
+    """The mean over members of the probability below a quantile is the one asked for."""
+    table, fitted = ensemble.schema_.encode(X), ensemble._at_work()
+    wanted = torch.tensor([0.1, 0.5, 0.9])
+    found = fitted.intervals(table, wanted).quantiles
+    grid = torch.linspace(0.001, 0.999, 999)
+    below = []
+    for g in range(3):
+        own = of_member(ensemble, g).intervals(table, grid).quantiles
+        below.append((own[None] <= found[:, None]).mean(1))
+    numbers = ~np.isnan(found[0])
+    mean = np.mean(below, axis=0)[:, numbers]
+    np.testing.assert_allclose(mean, wanted[:, None].expand(mean.shape), atol=0.003)
+
+
+def test_the_bound_is_of_the_mean_of_members(ensemble, X):
+    table = ensemble.schema_.encode(X)
+    bounds = np.array([of_member(ensemble, g).row_bounds(table) for g in range(3)])
+    expected = np.log(np.exp(bounds).mean(0))
+    np.testing.assert_allclose(ensemble._at_work().row_bounds(table), expected, rtol=1e-5)
+
+
+def test_values_that_the_model_draws(X, imputer_of, ignored):
+    imputer = imputer_of(kinds=ignored, members=2, mechanism="selection").fit(X)
+    table = imputer.schema_.encode(X)
+    points = np.array([of_member(imputer, g).point(table) for g in range(2)])
+    chances = np.array([of_member(imputer, g).level_probabilities(table) for g in range(2)])
+    numbers = np.isnan(chances[0, :, 0])
+    found = imputer._at_work().point(table)
+    np.testing.assert_allclose(found[numbers], points.mean(0)[numbers], rtol=1e-4, atol=1e-5)
+
+
+def test_any_number_of_processes_gives_the_same(X, imputer_of, ignored):
+    draws = [
+        imputer_of(kinds=ignored, members=2, n_jobs=jobs).fit(X).impute(X, m=4).draws.values
+        for jobs in (1, 2)
+    ]
+    np.testing.assert_array_equal(*draws)
+
+
+def test_a_fit_leaves_threads_and_precision_as_they_were(X, imputer_of, ignored):
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    imputer_of(kinds=ignored, members=2).fit(X)
+    assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_an_ensemble_comes_back_from_disk(ensemble, X, tmp_path):
+    ensemble.save(tmp_path / "model")
+    loaded = GNRImputer.load(tmp_path / "model", device="cpu")
+    a, b = (imputer.impute(X, m=4) for imputer in (ensemble, loaded))
+    np.testing.assert_array_equal(a.draws.values, b.draws.values)
+    assert a.members.tolist() == b.members.tolist()
+    pd.testing.assert_frame_equal(loaded.transform(X), ensemble.transform(X))
