@@ -63,7 +63,7 @@ def trial(X: np.ndarray, seed: int, changed: dict[str, object]) -> dict[str, obj
     holed = remove(X, seed)
     hole = np.isnan(holed)
     start = time.perf_counter()
-    imputer = GNRImputer(random_state=seed, verbose=False).set_params(**changed)
+    imputer = GNRImputer(members=1, random_state=seed, verbose=False).set_params(**changed)
     imputer.fit(holed)
     seconds = time.perf_counter() - start
     error = np.sqrt(np.mean((imputer.transform(holed) - X)[hole] ** 2))

@@ -100,7 +100,7 @@ def gnr(mechanism: object) -> Method:
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         imputer = GNRImputer(
             mechanism=mechanism, max_steps=STEPS, imputation_particles=PARTICLES,
-            random_state=seed, verbose=False,
+            members=1, random_state=seed, verbose=False,
         ).fit(fitted.table)  # fmt: skip
         says = mechanism != "ignorable"
         chance = 1 - imputer.observed_probability(held_out.complete) if says else None

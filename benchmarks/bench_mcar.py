@@ -27,7 +27,9 @@ Method = Callable[[np.ndarray, int], np.ndarray]
 
 def gnr(mechanism: str) -> Method:
     """Give GNR with its defaults and a mechanism."""
-    return lambda X, seed: GNRImputer(mechanism=mechanism, random_state=seed).fit_transform(X)
+    return lambda X, seed: GNRImputer(
+        mechanism=mechanism, members=1, random_state=seed
+    ).fit_transform(X)
 
 
 METHODS: dict[str, Method] = {

@@ -131,7 +131,7 @@ def gnr(mechanism: str) -> Method:
         kinds = {c: "binary" if c in case.binary else "categorical" for c in case.levels}
         imputer = GNRImputer(
             mechanism=mechanism, kinds=kinds, max_steps=STEPS, imputation_particles=PARTICLES,
-            random_state=seed, verbose=False,
+            members=1, random_state=seed, verbose=False,
         ).fit(case.table)  # fmt: skip
         cells = imputer.impute(case.table, m=1).level_probabilities()
         chances = {}

@@ -84,7 +84,7 @@ def fit(case: Case, method: str, seed: int, **options: float) -> GNRImputer:
     """Fit GNR with a mechanism."""
     imputer = GNRImputer(
         mechanism=MECHANISMS[method], max_steps=STEPS, imputation_particles=PARTICLES,
-        random_state=seed, verbose=False,
+        members=1, random_state=seed, verbose=False,
     )  # fmt: skip
     return imputer.set_params(**options).fit(case.holed)
 

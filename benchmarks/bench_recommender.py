@@ -51,7 +51,7 @@ from pyro_gnr.model.mechanisms import SelfMasking
 ROWS = 1000
 REGION = [8 * row + column for row in range(2, 6) for column in range(2, 6)]
 RANKS, RIDGES = (0, 1, 2, 4, 8), (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-SMALL = {"max_steps": 500, "imputation_particles": 300}
+SMALL = {"members": 1, "max_steps": 500, "imputation_particles": 300}
 
 
 class Case(NamedTuple):

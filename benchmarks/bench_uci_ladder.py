@@ -47,7 +47,9 @@ def gnr(mechanism: object, **options: object) -> Run:
     """Give GNR with its defaults and a mechanism."""
 
     def run(holed: np.ndarray, X: np.ndarray, seed: int) -> tuple[np.ndarray, dict[str, object]]:
-        imputer = GNRImputer(mechanism=mechanism, random_state=seed, verbose=False, **options)
+        imputer = GNRImputer(
+            mechanism=mechanism, members=1, random_state=seed, verbose=False, **options
+        )
         completed = imputer.fit(holed).transform(holed)
         bound = imputer.history_["validation"].max()
         return completed, {"bound": round(float(bound), 3), "steps": imputer.n_steps_}

@@ -12,7 +12,14 @@ import typer
 from pyro_gnr.cli.console import rich_table, show
 from pyro_gnr.cli.errors import errors
 from pyro_gnr.cli.imputations import write_imputations
-from pyro_gnr.cli.options import ForceOption, QuietOption, SeedOption, StepsOption, TablesOption
+from pyro_gnr.cli.options import (
+    ForceOption,
+    MembersOption,
+    QuietOption,
+    SeedOption,
+    StepsOption,
+    TablesOption,
+)
 from pyro_gnr.cli.outputs import FOREIGN, IMPUTATIONS, check_output, is_file
 from pyro_gnr.cli.summary import comparison, summarise
 from pyro_gnr.cli.wanted import Wanted, new_imputer
@@ -29,6 +36,7 @@ def demo(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Directory to make.")],
     m: TablesOption = 20,
     seed: SeedOption = None,
+    members: MembersOption = None,
     max_steps: StepsOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
@@ -43,7 +51,9 @@ def demo(
                 raise ValueError(f"{str(output)!r}: the demo makes a directory; name one")
             check_output(output, ours=IMPUTATIONS, force=force, inputs=[])
             path = stack.enter_context(staged(output, replace=force))
-            imputer = new_imputer(Wanted(seed=seed, max_steps=max_steps), quiet=quiet)
+            imputer = new_imputer(
+                Wanted(seed=seed, members=members, max_steps=max_steps), quiet=quiet
+            )
         imputation, summary = _make(path, imputer, m=m)
     if not quiet:
         summarise(imputation, output=output, seconds=time.perf_counter() - start)

@@ -18,6 +18,7 @@ from pyro_gnr.cli.options import (
     KindOption,
     LikelihoodOption,
     MechanismOption,
+    MembersOption,
     PriorOption,
     QuietOption,
     RowKeyOption,
@@ -49,6 +50,7 @@ def fit(
     direction: DirectionOption = None,
     prior: PriorOption = None,
     likelihood: LikelihoodOption = None,
+    members: MembersOption = None,
     max_steps: StepsOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
@@ -57,7 +59,8 @@ def fit(
     start = time.perf_counter()
     wanted = Wanted(
         config=config, kind=kind, row_key=row_key, seed=seed, mechanism=mechanism,
-        direction=direction, prior=prior, likelihood=likelihood, max_steps=max_steps,
+        direction=direction, prior=prior, likelihood=likelihood, members=members,
+        max_steps=max_steps,
     )  # fmt: skip
     with errors():
         imputer, n_rows = _fit_and_save(table, model, wanted=wanted, force=force, quiet=quiet)

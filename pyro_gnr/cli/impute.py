@@ -18,6 +18,7 @@ from pyro_gnr.cli.options import (
     KindOption,
     LikelihoodOption,
     MechanismOption,
+    MembersOption,
     PriorOption,
     QuietOption,
     RowKeyOption,
@@ -64,6 +65,7 @@ def impute(
     direction: DirectionOption = None,
     prior: PriorOption = None,
     likelihood: LikelihoodOption = None,
+    members: MembersOption = None,
     max_steps: StepsOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
@@ -72,7 +74,8 @@ def impute(
     start = time.perf_counter()
     wanted = Wanted(
         config=config, kind=kind, row_key=row_key, seed=seed, mechanism=mechanism,
-        direction=direction, prior=prior, likelihood=likelihood, max_steps=max_steps,
+        direction=direction, prior=prior, likelihood=likelihood, members=members,
+        max_steps=max_steps,
     )  # fmt: skip
     with errors():
         imputation = _impute_and_write(

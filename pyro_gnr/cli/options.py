@@ -15,6 +15,7 @@ __all__ = [
     "KindOption",
     "LikelihoodOption",
     "MechanismOption",
+    "MembersOption",
     "PriorOption",
     "QuietOption",
     "RowKeyOption",
@@ -109,6 +110,14 @@ RowKeyOption = Annotated[
         metavar="COLUMN",
         help="Column that names the rows (unique, none missing): the same row gets the same "
         "draws wherever it stands. Carried along, not modelled, unless --kind says how.",
+    ),
+]
+MembersOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="G",
+        help="Fits of an ensemble, for the uncertainty of parameters (default 5); 1 is faster.",
     ),
 ]
 StepsOption = Annotated[

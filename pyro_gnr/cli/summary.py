@@ -79,7 +79,8 @@ def summarise(imputation: MultipleImputation, *, output: Path, seconds: float) -
 
     cells, rows = imputed_cells(imputation), len(imputation.table.keys)
     typer.echo(
-        f"{output}: {counted(imputation.m, 'table')} of {counted(rows, 'row')}, "
+        f"{output}: {counted(imputation.m, 'table')} of {counted(rows, 'row')} "
+        f"by {counted(len(imputation.fitted.members), 'member')}, "
         f"{counted(sum(cells.values()), 'cell')} imputed in {counted(len(cells), 'column')}, "
         f"{seconds:.1f} s"
     )

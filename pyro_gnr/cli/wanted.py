@@ -30,6 +30,7 @@ class Wanted:
         direction: of a self-masking mechanism.
         prior: registered name.
         likelihood: COLUMN=NAME.
+        members: fits of an ensemble.
         max_steps: most training steps.
     """
 
@@ -41,6 +42,7 @@ class Wanted:
     direction: str | None = None
     prior: str | None = None
     likelihood: Sequence[str] | None = None
+    members: int | None = None
     max_steps: int | None = None
 
     def check_absent(self, model: Path) -> None:
@@ -66,6 +68,7 @@ def new_imputer(wanted: Wanted, *, quiet: bool) -> GNRImputer:
     options = {
         "mechanism": wanted.mechanism,
         "prior": wanted.prior,
+        "members": wanted.members,
         "max_steps": wanted.max_steps,
         "row_key": wanted.row_key,
         "random_state": wanted.seed,

@@ -40,7 +40,7 @@ class MultipleImputation:
         table: the encoded table.
         draws: imputations of its missing cells and the diagnostics of its rows.
         fitted: the model that drew them.
-        members: (M,) the fitted member that drew each table, whole numbers; all 0 if None.
+        members: (M,) the fitted member that drew each table, whole numbers; None: in turn.
 
     Raises:
         ValueError: there is not one member a table.
@@ -69,17 +69,13 @@ class MultipleImputation:
         self.draws = draws
         self.fitted = fitted
         found = as_members(members, len(draws.values))
-        self.members = np.zeros(len(draws.values), dtype=np.intp) if found is None else found
+        in_turn = np.arange(len(draws.values)) % len(fitted.members)
+        self.members: NDArray[np.intp] = in_turn if found is None else found
 
     @property
     def m(self) -> int:
         """Number of completed tables."""
         return len(self.draws.values)
-
-    @property
-    def members(self) -> NDArray[np.intp]:
-        """(M,) which member of the ensemble each table comes from; all 0 where there is one."""
-        return np.arange(self.m) % len(self.fitted.members)
 
     def __len__(self) -> int:
         return self.m

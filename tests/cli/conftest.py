@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pyro_gnr.cli import app
 from pyro_gnr.imputation.toml import to_toml
 
-SMALL = {"hidden": 4, "particles": 3, "max_steps": 3, "imputation_particles": 30}
+SMALL = {"members": 1, "hidden": 4, "particles": 3, "max_steps": 3, "imputation_particles": 30}
 
 
 class Ran(NamedTuple):
@@ -27,8 +27,10 @@ def run_app(*arguments: object) -> Ran:
 
 
 def impute_people(table: Path, output: Path, *arguments: object, m: int = 2) -> Ran:
-    kind, steps = ("--kind", "row=ignore"), ("--max-steps", "3")
-    return run_app("impute", table, "--output", output, "--m", m, *kind, *steps, *arguments)
+    small = ("--kind", "row=ignore", "--max-steps", "3")
+    if not {"--config", "--model", "--members"} & set(map(str, arguments)):
+        small = (*small, "--members", "1")
+    return run_app("impute", table, "--output", output, "--m", m, *small, *arguments)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

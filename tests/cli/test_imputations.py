@@ -40,7 +40,7 @@ def test_directory_of_tables_with_a_manifest(impute, table, frame, tmp_path):
     assert manifest["source"] == {"name": "people.csv", "sha256": digest(table)}
     assert manifest["imputed_cells"]["income"] == 10
     assert manifest["versions"]["pandas"] == pd.__version__
-    expected = {"max_steps": 3, "kinds": {"row": "ignore"}, "random_state": 0}
+    expected = {"members": 1, "max_steps": 3, "kinds": {"row": "ignore"}, "random_state": 0}
     assert manifest["configuration"] == GNRImputer(**expected).to_config()
 
 

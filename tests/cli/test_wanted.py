@@ -9,7 +9,7 @@ import pytest
 from pyro_gnr import GNRImputer
 from pyro_gnr.data.files import read_table
 
-SMALL = {"hidden": 4, "particles": 3, "max_steps": 3, "imputation_particles": 30}
+SMALL = {"members": 1, "hidden": 4, "particles": 3, "max_steps": 3, "imputation_particles": 30}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ class FakeModel:
     seed = 7
     configuration = {"mechanism": "ignorable", "random_state": 7}
     model = SimpleNamespace(m_given_ux=Ignorable())
+    members = ((model, None),)
 
     def row_bounds(self, table):
         return -np.arange(float(len(table.keys)))

@@ -338,7 +338,8 @@ def test_share_of_imputations_beyond_what_was_observed(X, fitted, imputation):
     for count, number in ((0, 0.0), (3, 9.0), (len(rows[cols == j]), -9.0)):
         values[:, cols == j] = 0.0
         values[:, np.flatnonzero(cols == j)[:count]] = number
-        moved = type(imputation)(table, imputation.draws._replace(values=values), fitted)
+        draws = imputation.draws._replace(values=values)
+        moved = type(imputation)(table, draws, imputation.fitted)
         share = moved.summary().loc["bp", "beyond_observed"]
         assert share == pytest.approx(count / (cols == j).sum())
 
