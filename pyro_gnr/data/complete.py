@@ -145,16 +145,17 @@ class CompleteTable:
         return self._reading(j).as_levels()
 
     def has_levels(self, j: int) -> bool:
-        """Tell whether the column is seen as levels rather than as numbers."""
-        return learn_column(self._reading(j), self._kind(j)).levels is not None
+        """Tell whether the column is seen as levels rather than as numbers or ordered levels."""
+        column = learn_column(self._reading(j), self._kind(j))
+        return column.levels is not None and column.kind is not Kind.ORDINAL
 
     def features(self, j: int) -> NDArray[np.float64]:
         """Give a column as numbers of mean 0, whose variances add up to 1.
 
         Returns:
-            (N, 1) standardised values (divisor N) of numbers and of two levels; (N, levels)
-            standardised indicators over the square root of their number for more levels; zeros
-            for a constant column.
+            (N, 1) standardised values (divisor N) of numbers, of two levels, and of the places of
+            ordered levels; (N, levels) standardised indicators over the square root of their
+            number for more levels; zeros for a constant column.
 
         Raises:
             ValueError: the column is free text, has infinite numbers, or does not fit its kind.
@@ -164,7 +165,7 @@ class CompleteTable:
         column = learn_column(reading, self._kind(j))
         values = encode_column(column, reading)
         n_levels = len(column.levels or ())
-        if n_levels > 2:
+        if n_levels > 2 and column.kind is not Kind.ORDINAL:
             return _standardised(values[:, None] == np.arange(n_levels)) / np.sqrt(n_levels)
         return values[:, None] if column.levels is None else _standardised(values[:, None])
 

@@ -29,8 +29,8 @@ class SelfMasking(Amputer):
     r"""Soft self-masking (MNAR): a cell's chance to go missing depends on its own value.
 
     F^-1(p_nj) = b_j + slope * s_nj, with s_nj = x~_nj ("high") or -x~_nj ("low"), and F logistic
-    or the standard normal cdf; b_j is solved for the rate. In a column of levels s_nj is 1 at the
-    chosen levels and 0 at the others.
+    or the standard normal cdf; b_j is solved for the rate. Of ordered levels (kind "ordinal") the
+    place counts. In a column of other levels s_nj is 1 at the chosen levels and 0 at the others.
 
     *Right model*: `SelfMasking` with this link and direction. `Conjunction` corrects only what the
     columns share, and cannot show that it fails.
@@ -42,8 +42,8 @@ class SelfMasking(Amputer):
             level; positive.
         link: "logit" or "probit".
         levels: by column, the levels that are more likely to go missing; a column of numbers may
-            be named, too, its values are levels then. Where not given, of more than two levels a
-            random half.
+            be named, too, its values are levels then. Where not given, of more than two levels
+            without an order a random half.
 
     Source: Ipsen, Mattei & Frellsen, ICLR 2021 (arXiv 2006.12871): the form of their mask
     network "self-masking"; here the rate is solved for.

@@ -206,3 +206,18 @@ def test_in_units_or_standardised_the_protocol_takes_the_same_cells():
     X = uci("banknote")
     frame = pd.read_csv(FOLDER / "banknote.csv").drop(columns="class")
     assert np.array_equal(ampute(frame, "above_mean").observed, ampute(X, "above_mean").observed)
+
+
+@pytest.mark.parametrize("direction", ["high", "low"])
+@pytest.mark.parametrize("amputer", [SelfMasking, HardSelfMasking])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_place_of_ordered_levels_counts(amputer, direction, seed):
+    levels = ["lo", "mid", "hi", "top"]
+    codes = np.random.default_rng(0).integers(0, 4, 4000)
+    column = pd.Categorical.from_codes(codes, categories=levels, ordered=True)
+    frame = pd.DataFrame({"a": column, "b": codes})
+    made = amputer(direction=direction)
+    holes = ampute(frame, made, kinds={"a": "ordinal"}, rate=0.3, columns=["a"], random_state=seed)
+    rates = [(~holes.observed[codes == code, 0]).mean() for code in range(4)]
+    assert rates == sorted(rates, reverse=direction == "low")
+    assert max(rates) - min(rates) > 0.5
