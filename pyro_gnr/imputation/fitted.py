@@ -26,6 +26,8 @@ __all__ = ["Draws", "FittedModel", "Intervals", "Member", "member_seed"]
 
 # Numbers in the largest tensor (K, rows, ...) of a batch: bounds memory, fits a core's cache.
 BATCH_NUMBERS = 2**23
+# So many particles each member of an ensemble has at least, if there are as many for one.
+ENOUGH_PARTICLES = 200
 
 
 class Draws(NamedTuple):
@@ -96,7 +98,7 @@ class FittedModel:
     Attributes:
         schema: of the training table.
         members: G fits on `device`: one, or an ensemble whose spread is that of the parameters.
-        particles: K of the importance posterior.
+        particles: K of the importance posterior, shared among the members.
         seed: of all row-keyed draws.
         device: where the networks are.
         show_progress: whether long work shows a bar on a terminal.
@@ -115,6 +117,12 @@ class FittedModel:
         for member in self.members:
             for part in member:
                 part.eval()
+
+    @property
+    def particles_each(self) -> int:
+        """Particles of a member: its share, but what is enough for one at least."""
+        share = math.ceil(self.particles / len(self.members))
+        return max(share, min(self.particles, ENOUGH_PARTICLES))
 
     @property
     def model(self) -> GNR:
@@ -143,7 +151,8 @@ class FittedModel:
     def draw(self, table: Table, m: int) -> Draws:
         """Draw M imputations; in a row all cells of one draw come from one particle.
 
-        Table i is drawn by member i mod G. Diagnostics are the worst of the members.
+        Table i is drawn by member i mod G. Effective sample sizes are summed over members, Pareto
+        k is their mean.
         """
         n_rows, n_columns = table.values.shape
         values = np.empty((m, len(table.missing[0])))
@@ -153,8 +162,8 @@ class FittedModel:
         starts = np.searchsorted(table.missing[0], np.arange(n_rows + 1))
         for batches in self._posteriors(table, _incomplete(table), members=some):
             rows = batches[0].rows
-            ess[rows] = torch.stack([b.posterior.ess for b in batches]).amin(0).cpu().numpy()
-            k[rows] = torch.stack([b.posterior.pareto_k for b in batches]).amax(0).cpu().numpy()
+            ess[rows] = torch.stack([b.posterior.ess for b in batches]).sum(0).cpu().numpy()
+            k[rows] = torch.stack([b.posterior.pareto_k for b in batches]).mean(0).cpu().numpy()
             cells = slice(starts[rows[0]], starts[rows[-1] + 1])
             where = np.searchsorted(rows, table.missing[0][cells])
             for g, batch in enumerate(batches):
@@ -259,7 +268,7 @@ class FittedModel:
         keys = torch.from_numpy(table.keys.view(np.int64)).to(self.device)
         data = self.tensors(table)
         width = len(some) * self.model.breadth(data[0][:1])
-        size = max(1, BATCH_NUMBERS // (self.particles * width))
+        size = max(1, BATCH_NUMBERS // (self.particles_each * width))
         batches = [rows[i : i + size] for i in range(0, len(rows), size)]
         with progress(len(batches), "imputing", show=self.show_progress) as advance:
             for batch in batches:
@@ -284,8 +293,9 @@ class FittedModel:
         model = member.model.at_mask_weight(1.0 if holes else 0.0)
         m = observed if holes else torch.ones_like(observed)
         posterior = infer(
-            model, member.guide, x, m, visible, particles=self.particles, keys=keys, seed=seed
-        )
+            model, member.guide, x, m, visible,
+            particles=self.particles_each, keys=keys, seed=seed,
+        )  # fmt: skip
         return Batch(member, seed, rows, keys, x, observed, visible, posterior)
 
 

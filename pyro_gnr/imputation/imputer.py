@@ -83,7 +83,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         validation: what is held out to stop early: "rows", "cells", or None for nothing.
         validation_fraction: share of rows or observed cells held out, in (0, 1).
         patience: evaluations (100 steps apart) without progress before training stops.
-        imputation_particles: K of the importance posterior that imputes.
+        imputation_particles: K of the importance posterior that imputes; members share them, down
+            to 200 each.
         row_key: name of a column that identifies rows (carried along, not modelled, unless
             `kinds` says how); None: index label and content do.
         random_state: seed; the same seed and row give the same draws in any batch or order.

@@ -4,7 +4,9 @@ Each member maximises the bound with the rows weighted anew, sum_n omega_n L_n w
 Exp(1) over its mean: a weighted likelihood bootstrap, whose optima are approximately draws from
 the posterior of the parameters. It starts where a first, unweighted fit ended; half of that fit's
 steps, and no more than 300, are enough to go from one optimum to the other (on wine_red, 150, 300
-and 750 steps gave the same spread between members, within what eight of them can tell).
+and 750 steps gave the same spread between members, within what eight of them can tell). Where a
+likelihood has several optima, or is flat, members stay near the one of the first fit: what another
+seed would have found is no part of their spread.
 
 Source: Newton & Raftery 1994 (weighted likelihood bootstrap); Rubin 1981 (Bayesian bootstrap).
 """

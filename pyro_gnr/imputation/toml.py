@@ -42,7 +42,7 @@ NOTES = {
     "validation": f"What is held out to stop early: rows, cells or {NONE}.",
     "validation_fraction": "Share of the rows or observed cells held out, in (0, 1).",
     "patience": "Evaluations, 100 steps apart, without progress before training stops.",
-    "imputation_particles": "Importance samples of a row in imputation.",
+    "imputation_particles": "Importance samples of a row in imputation, shared among members.",
     "row_key": "Column that identifies rows; it is carried along and not modelled.",
     "random_state": "Seed of fit and draws; if not set, the command line takes 0, Python any.",
     "likelihoods": "Distributions of single columns, others go by kind: "

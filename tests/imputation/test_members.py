@@ -63,6 +63,10 @@ def test_tables_come_from_the_members_in_turn(ensemble, X):
         own = of_member(ensemble, g).draw(imputation.table, 3).values
         mine = imputation.draws.values[g::3]
         np.testing.assert_array_equal(mine, own[: len(mine)])
+    each = [of_member(ensemble, g).draw(imputation.table, 1) for g in range(3)]
+    np.testing.assert_allclose(imputation.draws.ess, sum(e.ess for e in each), rtol=1e-6)
+    k = np.mean([e.pareto_k for e in each], axis=0)
+    np.testing.assert_allclose(imputation.draws.pareto_k, k, rtol=1e-6)
     fewer = ensemble.impute(X, m=2)
     np.testing.assert_array_equal(fewer.draws.values, imputation.draws.values[:2])
 
@@ -145,3 +149,13 @@ def test_an_ensemble_comes_back_from_disk(ensemble, X, tmp_path):
     np.testing.assert_array_equal(a.draws.values, b.draws.values)
     assert a.members.tolist() == b.members.tolist()
     pd.testing.assert_frame_equal(loaded.transform(X), ensemble.transform(X))
+
+
+@pytest.mark.parametrize(
+    ("particles", "members", "each"),
+    [(1000, 1, 1000), (1000, 5, 200), (50, 3, 50), (2001, 2, 1001)],
+)
+def test_members_share_the_particles(ensemble, particles, members, each):
+    fitted = ensemble._at_work()
+    many = replace(fitted, particles=particles, members=fitted.members[:1] * members)
+    assert many.particles_each == each
