@@ -16,12 +16,12 @@ from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Encoder, Guide
 from pyro_gnr.model.likelihoods import BlockLikelihood, Likelihood
 from pyro_gnr.model.mechanisms import Mechanism
+from pyro_gnr.model.part import hyperparameters
 from pyro_gnr.model.priors import Prior
 from pyro_gnr.model.registry import (
     LIKELIHOODS,
     MECHANISMS,
     PRIORS,
-    hyperparameters,
     plain,
     resolve,
 )

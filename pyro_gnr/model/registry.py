@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from functools import partial
@@ -36,6 +35,7 @@ from pyro_gnr.model.mechanisms import (
     Selection,
     SelfMasking,
 )
+from pyro_gnr.model.part import hyperparameters
 from pyro_gnr.model.priors import Flow, GaussianMixture, StandardNormal, VampPrior
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "PRIORS",
     "describe",
     "did_you_mean",
-    "hyperparameters",
     "plain",
     "rebuild",
     "resolve",
@@ -204,23 +203,6 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     raise TypeError(f"got {value!r}, which cannot be written as JSON or TOML.")
-
-
-def hyperparameters(part: nn.Module | type[nn.Module]) -> dict[str, Any]:
-    """Give a part's hyperparameters by name; of a class, their defaults.
-
-    Example:
-        >>> hyperparameters(Selection), hyperparameters(Selection(hidden=8))
-        ({'hidden': 0}, {'hidden': 8})
-    """
-    cls = part if isinstance(part, type) else type(part)
-    several = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    found = {
-        name: parameter.default
-        for name, parameter in inspect.signature(cls.__init__).parameters.items()
-        if name != "self" and parameter.kind not in several
-    }
-    return found if cls is part else {name: getattr(part, name) for name in found}
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:

@@ -19,8 +19,9 @@ from pyro_gnr.imputation.configuration import LOCAL, defaults, read
 from pyro_gnr.imputation.toml import to_toml
 from pyro_gnr.model.likelihoods import Gaussian, StudentT, Truncated
 from pyro_gnr.model.mechanisms import Conjunction, Ignorable, SelfMasking
+from pyro_gnr.model.part import hyperparameters
 from pyro_gnr.model.priors import GaussianMixture, StandardNormal
-from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS, hyperparameters
+from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS, PRIORS
 
 
 class Milder(Conjunction):

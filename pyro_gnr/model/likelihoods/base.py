@@ -15,11 +15,12 @@ from torch.distributions import Distribution
 from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.linear import LinearModel
+from pyro_gnr.model.part import Part
 
 __all__ = ["Likelihood"]
 
 
-class Likelihood(nn.Module):
+class Likelihood(Part):
     """p(x_j | u) for all columns j of one kind at once; abstract.
 
     A subclass says which kinds it serves, how many parameters its columns need (`n_parameters`),

@@ -9,12 +9,13 @@ from typing import ClassVar, Literal
 import pyro.distributions as dist
 import torch
 from pyro.distributions.torch_distribution import TorchDistribution
-from torch import Tensor, nn
+from torch import Tensor
 
 from pyro_gnr.data import Column
 from pyro_gnr.model.features import Features
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.linear import LinearModel
+from pyro_gnr.model.part import Part
 
 __all__ = ["Collapsible", "Mechanism", "coins", "inverse_rates"]
 
@@ -51,7 +52,7 @@ def inverse_rates(rates: Tensor, link: str = "logit") -> Tensor:
     return torch.special.ndtri(inside) if link == "probit" else torch.logit(inside)
 
 
-class Mechanism(nn.Module):
+class Mechanism(Part):
     """p(m | u, x), m = 1 where a cell is observed; abstract.
 
     A subclass takes hyperparameters only in its constructor (kept under their own names), makes

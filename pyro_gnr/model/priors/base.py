@@ -6,14 +6,15 @@ from abc import abstractmethod
 from numbers import Integral
 
 from pyro.distributions.torch_distribution import TorchDistribution
-from torch import Tensor, nn
+from torch import Tensor
 
 from pyro_gnr.model.guide import Encoder
+from pyro_gnr.model.part import Part
 
 __all__ = ["Prior", "check_count"]
 
 
-class Prior(nn.Module):
+class Prior(Part):
     """A distribution over z in R^L; abstract.
 
     A subclass takes only hyperparameters in its constructor (kept under their own names), makes

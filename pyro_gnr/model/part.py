@@ -1,0 +1,44 @@
+"""What priors, likelihoods and mechanisms have in common: hyperparameters that can be told."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from torch import nn
+
+__all__ = ["Part", "hyperparameters"]
+
+
+def hyperparameters(part: nn.Module | type[nn.Module]) -> dict[str, Any]:
+    """Give a part's hyperparameters by name; of a class, their defaults.
+
+    Example:
+        >>> from pyro_gnr.model.mechanisms import Selection
+        >>> hyperparameters(Selection), hyperparameters(Selection(hidden=8))
+        ({'hidden': 0}, {'hidden': 8})
+    """
+    cls = part if isinstance(part, type) else type(part)
+    several = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    found = {
+        name: parameter.default
+        for name, parameter in inspect.signature(cls.__init__).parameters.items()
+        if name != "self" and parameter.kind not in several
+    }
+    return found if cls is part else {name: getattr(part, name) for name in found}
+
+
+class Part(nn.Module):
+    """A module whose constructor takes hyperparameters only, kept under their own names.
+
+    Example:
+        >>> from pyro_gnr.model.mechanisms import SelfMasking
+        >>> SelfMasking(direction="low", slope=1.0)
+        SelfMasking(direction='low')
+    """
+
+    def extra_repr(self) -> str:
+        """Give the hyperparameters that are not the default, as they are written."""
+        defaults = hyperparameters(type(self))
+        now = {name: getattr(self, name, default) for name, default in defaults.items()}
+        return ", ".join(f"{k}={v!r}" for k, v in now.items() if repr(v) != repr(defaults[k]))
