@@ -134,6 +134,11 @@ class FittedModel:
         """Of the first member."""
         return self.members[0].guide
 
+    @property
+    def _level_counts(self) -> list[int]:
+        """Number of levels of each modelled column; 0 of numbers."""
+        return [len(c.levels or ()) for c in self.schema.modelled]
+
     def tensors(self, table: Table) -> tuple[Tensor, Tensor, Tensor]:
         """Give x, observed and visible of a table, each (N, D), on the model's device."""
         # The networks' own precision: torch's default may have changed since the fit.
@@ -188,23 +193,21 @@ class FittedModel:
     def intervals(self, table: Table, probabilities: Tensor) -> Intervals:
         """Summarise each missing cell's weighted mixture, found in one pass of inference."""
         n_rows, n_columns = table.values.shape
-        most = max((len(c.levels or ()) for c in self.schema.modelled), default=0)
         quantiles = np.full((len(probabilities), n_rows, n_columns), np.nan)
-        levels = np.full((n_rows, n_columns, most), np.nan)
+        levels = np.full((n_rows, n_columns, max(self._level_counts, default=0)), np.nan)
         for batches in self._posteriors(table, _incomplete(table)):
             mixture, rows = self._blend(batches), batches[0].rows
             wanted = torch.from_numpy(table.incomplete[rows]).to(self.device)
             quantiles[:, rows] = mixture.quantiles(probabilities, wanted).cpu().numpy()
-            levels[rows] = mixture.level_probabilities(most).cpu().numpy()
+            levels[rows] = mixture.level_probabilities(levels.shape[-1]).cpu().numpy()
         return Intervals(quantiles[:, *table.missing], levels[table.missing])
 
     def level_probabilities(self, table: Table) -> NDArray[np.float64]:
         """Give P(level) of each missing cell, (n_missing, most levels); NaN for numbers."""
         n_rows, n_columns = table.values.shape
-        most = max((len(c.levels or ()) for c in self.schema.modelled), default=0)
-        levels = np.full((n_rows, n_columns, most), np.nan)
+        levels = np.full((n_rows, n_columns, max(self._level_counts, default=0)), np.nan)
         for batches in self._posteriors(table, _incomplete(table)):
-            found = self._blend(batches).level_probabilities(most)
+            found = self._blend(batches).level_probabilities(levels.shape[-1])
             levels[batches[0].rows] = found.cpu().numpy()
         return levels[table.missing]
 
@@ -240,8 +243,7 @@ class FittedModel:
         """What the weighted particles say of each cell, the holes of its row included."""
         posterior = batch.posterior
         if batch.member.model.samples_missing_x:
-            counts = [len(c.levels or ()) for c in self.schema.modelled]
-            levels = torch.tensor(counts, device=self.device)
+            levels = torch.tensor(self._level_counts, device=self.device)
             return Particles(posterior.weights, posterior.latents["x_missing"], levels)
         return Mixture(posterior.weights, self._columns(batch, posterior.latents["u"]))
 

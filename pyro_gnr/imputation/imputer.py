@@ -24,7 +24,7 @@ from pyro_gnr.imputation.configuration import (
     configured,
 )
 from pyro_gnr.imputation.fitted import FittedModel, Member
-from pyro_gnr.imputation.fitting import fit_model, plan_of
+from pyro_gnr.imputation.fitting import fit_model
 from pyro_gnr.imputation.members import fit_members
 from pyro_gnr.imputation.multiple import MultipleImputation
 from pyro_gnr.imputation.settings import (
@@ -212,8 +212,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         )
         fit = fit_model(self, fitted, table)
         if self.members > 1:
-            plan = plan_of(self)
-            members = fit_members(self, fitted, table, plan, best_step=fit.best_step)
+            members = fit_members(self, fitted, table, best_step=fit.best_step)
             fitted = replace(fitted, members=members)
         self._keep(fitted, settings, fit)
 

@@ -26,9 +26,10 @@ from torch import Tensor
 
 from pyro_gnr.data import Table
 from pyro_gnr.imputation.fitted import FittedModel, Member, member_seed
+from pyro_gnr.imputation.fitting import plan_of
 from pyro_gnr.inference.progress import progress
 from pyro_gnr.inference.randomness import keyed_uniforms
-from pyro_gnr.inference.training import Data, TrainingPlan, train
+from pyro_gnr.inference.training import Data, TrainingPlan, local_precision, train
 
 if TYPE_CHECKING:
     from pyro_gnr.imputation.imputer import GNRImputer
@@ -57,7 +58,7 @@ def bootstrap_weights(keys: Tensor, *, seed: int) -> Tensor:
 
 
 def fit_members(
-    imputer: GNRImputer, fitted: FittedModel, table: Table, plan: TrainingPlan, *, best_step: int
+    imputer: GNRImputer, fitted: FittedModel, table: Table, *, best_step: int
 ) -> tuple[Member, ...]:
     """Fit the members of an ensemble, on all rows.
 
@@ -65,7 +66,6 @@ def fit_members(
         imputer: whose arguments say how many members, and in how many processes.
         fitted: the first fit.
         table: the training table.
-        plan: of the first fit.
         best_step: its length.
 
     Returns:
@@ -74,6 +74,7 @@ def fit_members(
     Raises:
         FloatingPointError: training diverged; says at which step.
     """
+    plan = plan_of(imputer)
     steps = min(max(FEWEST_STEPS, round(SHARE * best_step)), MOST_STEPS, plan.max_steps)
     plan = replace(plan, max_steps=steps)
     data, keys = fitted.tensors(table), torch.from_numpy(table.keys.view(np.int64))
@@ -105,19 +106,17 @@ def _fit_member(
     dtype: torch.dtype,
 ) -> Member:
     member = copy.deepcopy(first)
-    with _alike(dtype):
+    with _one_thread(), local_precision(dtype):
         train(*member, data, plan=plan, seed=seed, row_weights=weights)
     return member
 
 
 @contextlib.contextmanager
-def _alike(dtype: torch.dtype) -> Iterator[None]:
-    """One thread and one precision, whichever process this is: sums come out alike."""
-    threads, before = torch.get_num_threads(), torch.get_default_dtype()
+def _one_thread() -> Iterator[None]:
+    """Sums come out alike, whichever process this is."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    torch.set_default_dtype(dtype)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.set_default_dtype(before)

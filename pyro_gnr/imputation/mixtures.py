@@ -108,10 +108,7 @@ class Particles(NamedTuple):
         """Give means of numbers and modes of levels, (N, D)."""
         means = (self.weights.unsqueeze(-1) * self.values).sum(0)
         most = int(self.levels.max())
-        if most == 0:
-            return means
-        modes = self.level_probabilities(most).nan_to_num().argmax(-1).to(means.dtype)
-        return torch.where(self.levels > 0, modes, means)
+        return _modes_or(means, self.level_probabilities(most)) if most else means
 
     def level_probabilities(self, most: int) -> Tensor:
         """Give P(level), (N, D, most); NaN for numbers, 0 beyond a column's own levels."""
@@ -149,11 +146,7 @@ class Blend(NamedTuple):
         means = torch.stack([part.point() for part in self.parts]).mean(0)
         blocks = self.parts[0].columns.blocks
         most = max((_count_levels(block.distribution) for block in blocks), default=0)
-        if most == 0:
-            return means
-        chances = self.level_probabilities(most)
-        modes = chances.nan_to_num().argmax(-1).to(means.dtype)
-        return torch.where(chances[..., 0].isnan(), means, modes)
+        return _modes_or(means, self.level_probabilities(most)) if most else means
 
     def level_probabilities(self, most: int) -> Tensor:
         """Give P(level), (N, D, most); NaN for numbers, 0 beyond a column's own levels."""
@@ -186,6 +179,12 @@ def blend(parts: Sequence[Mixture | Particles]) -> Mixture | Particles | Blend:
 def has_levels(distribution: Distribution) -> bool:
     """Say whether a distribution has finitely many values, such as the levels of a column."""
     return bool(distribution.has_enumerate_support)
+
+
+def _modes_or(means: Tensor, chances: Tensor) -> Tensor:
+    """Modes of columns with levels, whose chances (N, D, S) are numbers, and means of others."""
+    modes = chances.nan_to_num().argmax(-1).to(means.dtype)
+    return torch.where(chances[..., 0].isnan(), means, modes)
 
 
 def _count_levels(distribution: Distribution) -> int:

@@ -308,8 +308,8 @@ class MultipleImputation:
         """Do an analysis on each completed table and pool the estimates.
 
         Rubin's rules where each table has its own member, nested rules where members have several
-        tables each. Where all have one member, as here so far, Rubin's rules leave out that
-        parameters are uncertain; the result says so.
+        tables each. Where all have one member, Rubin's rules leave out that parameters are
+        uncertain; the result says so.
 
         Args:
             analysis: a formula for statsmodels, a statsmodels model class with `formula`, an

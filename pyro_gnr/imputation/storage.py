@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from pyro_gnr.data.files import staged
 from pyro_gnr.imputation.configuration import configured
 from pyro_gnr.imputation.fitted import FittedModel, Member
 from pyro_gnr.imputation.settings import Settings, check_settings, is_whole, resolve_device
+from pyro_gnr.inference.training import local_precision
 from pyro_gnr.model.assemble import assemble
 from pyro_gnr.model.likelihoods import Likelihood
 from pyro_gnr.model.mechanisms import Mechanism
@@ -266,26 +266,20 @@ def _by_member(
 
 def _member(schema: Schema, settings: Settings, weights: dict[str, torch.Tensor]) -> Member:
     # Initial weights are drawn, then replaced.
-    with torch.random.fork_rng([]), _precision_of(weights):
+    with torch.random.fork_rng([]), local_precision(_precision_of(weights)):
         model, guide = assemble(schema.modelled, **settings.assembly())
     _load_weights(model, guide, weights)
     return Member(model, guide)
 
 
-@contextmanager
-def _precision_of(weights: dict[str, torch.Tensor]) -> Iterator[None]:
-    """Build in the precision of the fit, whatever torch's default is now.
+def _precision_of(weights: dict[str, torch.Tensor]) -> torch.dtype:
+    """That of the fit, to build in, whatever torch's default is now.
 
     To cast what was built would take digits from numbers that are double whatever the default
     is, such as the limits of intervals.
     """
-    before = torch.get_default_dtype()
     found = (t.dtype for t in weights.values() if t.is_floating_point())
-    torch.set_default_dtype(next(found, before))
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+    return next(found, torch.get_default_dtype())
 
 
 def _load_weights(

@@ -15,7 +15,16 @@ from torch import Tensor, nn
 from pyro_gnr.inference.objective import IWELBO
 from pyro_gnr.inference.progress import progress
 
-__all__ = ["Fit", "HeldOutCells", "HeldOutRows", "Progress", "TrainingPlan", "local_seed", "train"]
+__all__ = [
+    "Fit",
+    "HeldOutCells",
+    "HeldOutRows",
+    "Progress",
+    "TrainingPlan",
+    "local_precision",
+    "local_seed",
+    "train",
+]
 
 LARGEST_GRADIENT = 10.0
 Data = Sequence[Tensor]
@@ -144,6 +153,23 @@ def local_seed(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+@contextlib.contextmanager
+def local_precision(dtype: torch.dtype) -> Iterator[None]:
+    """Make `dtype` torch's default inside the block only.
+
+    Example:
+        >>> with local_precision(torch.float64):
+        ...     print(torch.zeros(1).dtype)
+        torch.float64
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion, noise_site
-from pyro_gnr.model.grids import Atoms, Tilted
+from pyro_gnr.model.grids import OnGrid
 from pyro_gnr.model.likelihoods.block import BlockLikelihood, Columnwise
 from pyro_gnr.model.mechanisms.base import Collapsible, Mechanism
 from pyro_gnr.model.missing import complete
@@ -175,7 +175,7 @@ class GNR(nn.Module):
         grids = [
             b.distribution.mass[..., 0, :].numel()
             for b in given.blocks
-            if isinstance(b.distribution, (Atoms, Tilted))
+            if isinstance(b.distribution, OnGrid)
         ]
         return max(u_dim, 3 * columns, *grids)
 

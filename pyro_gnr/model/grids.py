@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import cached_property
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn.functional import pad
 from pyro_gnr.model.conditionals import Shape
 from pyro_gnr.model.transport import transport
 
-__all__ = ["Atoms", "Tilted"]
+__all__ = ["Atoms", "OnGrid", "Tilted"]
 
 # Of Newton's method, which finds a value between two nodes.
 NEWTON_STEPS = 5
@@ -21,10 +22,8 @@ NEWTON_STEPS = 5
 CELL = tuple(w / 1440.0 for w in (11.0, -93.0, 802.0, 802.0, -93.0, 11.0))
 
 
-class Tilted(TorchDistribution):
-    r"""A continuous distribution on nodes x(r), evenly spaced in some r of which x is smooth.
-
-    Between nodes, the density in r is taken as linear and x as cubic.
+class OnGrid(TorchDistribution):
+    """What has its mass at nodes; abstract.
 
     Args:
         nodes: (S, ..., C), ascending.
@@ -32,7 +31,6 @@ class Tilted(TorchDistribution):
     """
 
     arg_constraints = {}
-    support = constraints.real
     has_rsample = False
 
     def __init__(self, nodes: Tensor, log_mass: Tensor) -> None:
@@ -41,13 +39,26 @@ class Tilted(TorchDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """E[x] over the nodes."""
+        """E[x] over the nodes, (..., C)."""
         return (self.mass * self.nodes).sum(0)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         """Draw (*sample_shape, ..., C)."""
         shape = self._extended_shape(torch.Size(sample_shape))
         return self.quantile(torch.rand(shape, dtype=torch.float64, device=self.nodes.device))
+
+    @abstractmethod
+    def quantile(self, probability: Tensor) -> Tensor:
+        """Invert the CDF: (*sample_shape, ..., C) for probabilities of that shape."""
+
+
+class Tilted(OnGrid):
+    r"""A continuous distribution on nodes x(r), evenly spaced in some r of which x is smooth.
+
+    Between nodes, the density in r is taken as linear and x as cubic.
+    """
+
+    support = constraints.real
 
     @cached_property
     def _below(self) -> Tensor:
@@ -126,31 +137,10 @@ def _cubic_slope(p: list[Tensor], t: Tensor) -> Tensor:
     return 0.5 * (p[2] - p[0] + t * (2 * a + 3 * t * b))
 
 
-class Atoms(TorchDistribution):
-    """Counts with given log-masses.
+class Atoms(OnGrid):
+    """Counts with given log-masses, the nodes counts."""
 
-    Args:
-        nodes: (S, ..., C) ascending counts.
-        log_mass: (S, ..., C); they sum to one.
-    """
-
-    arg_constraints = {}
     support = constraints.nonnegative_integer
-    has_rsample = False
-
-    def __init__(self, nodes: Tensor, log_mass: Tensor) -> None:
-        self.nodes, self.mass = nodes, log_mass.exp()
-        super().__init__(log_mass.shape[1:], validate_args=False)
-
-    @property
-    def mean(self) -> Tensor:
-        """E[x]."""
-        return (self.mass * self.nodes).sum(0)
-
-    def sample(self, sample_shape: Shape = ()) -> Tensor:
-        """Draw (*sample_shape, ..., C)."""
-        shape = self._extended_shape(torch.Size(sample_shape))
-        return self.quantile(torch.rand(shape, dtype=torch.float64, device=self.nodes.device))
 
     def quantile(self, probability: Tensor) -> Tensor:
         """Give the smallest count whose CDF reaches a probability."""
@@ -166,10 +156,5 @@ class Atoms(TorchDistribution):
 
 
 @transport.register
-def _(distribution: Tilted, uniforms: Tensor) -> Tensor:
-    return distribution.quantile(uniforms)
-
-
-@transport.register
-def _(distribution: Atoms, uniforms: Tensor) -> Tensor:
+def _(distribution: OnGrid, uniforms: Tensor) -> Tensor:
     return distribution.quantile(uniforms)

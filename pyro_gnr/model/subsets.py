@@ -9,7 +9,7 @@ from typing import Any
 import pyro.distributions as dist
 import torch.distributions as td
 
-from pyro_gnr.model.grids import Atoms, Tilted
+from pyro_gnr.model.grids import OnGrid
 from pyro_gnr.model.skew_normal import ExtendedSkewNormal, LogSkewNormal
 from pyro_gnr.model.truncation import TruncatedNormal
 
@@ -86,9 +86,8 @@ def _(distribution: LogSkewNormal, index: tuple[Any, ...]) -> LogSkewNormal | No
     return LogSkewNormal(logs) if isinstance(logs, ExtendedSkewNormal) else None
 
 
-@subset.register(Tilted)
-@subset.register(Atoms)
-def _(distribution: Tilted | Atoms, index: tuple[Any, ...]) -> Tilted | Atoms:
+@subset.register
+def _(distribution: OnGrid, index: tuple[Any, ...]) -> OnGrid:
     shape = (len(distribution.nodes), *distribution.batch_shape)
     at = (slice(None), *index)
     nodes = distribution.nodes.expand(shape)[at]
