@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from pyro_gnr.imputation.imputer import GNRImputer
     from pyro_gnr.imputation.multiple import MultipleImputation
     from pyro_gnr.imputation.pooling import pool, pool_scalar
+    from pyro_gnr.imputation.sensitivity import Delta, compare_mechanisms
 
 __version__ = version("pyro-gnr")
 __all__ = [
+    "Delta",
     "GNRImputer",
     "MultipleImputation",
     "ampute",
+    "compare_mechanisms",
     "load_nhanes",
     "pool",
     "pool_scalar",
@@ -27,7 +30,9 @@ __all__ = [
 _HOMES = {
     "GNRImputer": "pyro_gnr.imputation.imputer",
     "MultipleImputation": "pyro_gnr.imputation.multiple",
+    "Delta": "pyro_gnr.imputation.sensitivity",
     "ampute": "pyro_gnr.data.amputation",
+    "compare_mechanisms": "pyro_gnr.imputation.sensitivity",
     "load_nhanes": "pyro_gnr.data.datasets",
     "pool": "pyro_gnr.imputation.pooling",
     "pool_scalar": "pyro_gnr.imputation.pooling",

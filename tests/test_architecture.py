@@ -12,7 +12,11 @@ PACKAGE = Path(__file__).parents[1] / "pyro_gnr"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = ["data", "model", "inference", "imputation", "criticism", "cli"]
 # Functions that import from a layer to their right: (module, module imported).
-RIGHTWARD = {("imputation.multiple", "criticism.datatree")}
+RIGHTWARD = {
+    ("imputation.multiple", "criticism.datatree"),
+    ("imputation.sensitivity.grid", "criticism.sensitivity"),
+    ("imputation.sensitivity.ladder", "criticism.sensitivity"),
+}
 
 
 def module_name(path):

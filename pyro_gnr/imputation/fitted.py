@@ -202,11 +202,18 @@ class FittedModel:
             levels[rows] = mixture.level_probabilities(levels.shape[-1]).cpu().numpy()
         return Intervals(quantiles[:, *table.missing], levels[table.missing])
 
-    def level_probabilities(self, table: Table) -> NDArray[np.float64]:
-        """Give P(level) of each missing cell, (n_missing, most levels); NaN for numbers."""
+    def level_probabilities(
+        self, table: Table, *, members: Sequence[int] | None = None
+    ) -> NDArray[np.float64]:
+        """Give P(level) of each missing cell, (n_missing, most levels); NaN for numbers.
+
+        Args:
+            table: whose cells.
+            members: those that are asked, by number; None: all.
+        """
         n_rows, n_columns = table.values.shape
         levels = np.full((n_rows, n_columns, max(self._level_counts, default=0)), np.nan)
-        for batches in self._posteriors(table, _incomplete(table)):
+        for batches in self._posteriors(table, _incomplete(table), members=members):
             found = self._blend(batches).level_probabilities(levels.shape[-1])
             levels[batches[0].rows] = found.cpu().numpy()
         return levels[table.missing]
@@ -224,13 +231,13 @@ class FittedModel:
             found[batches[0].rows] = chances.cpu().numpy()
         return found
 
-    def row_bounds(self, table: Table) -> NDArray[np.float64]:
+    def row_bounds(self, table: Table, *, holes: bool = True) -> NDArray[np.float64]:
         """Give the importance-weighted bound on log p(x_o, m) of every row, (N,).
 
-        p is the mean over members.
+        p is the mean over members. Without `holes`, the bound on log p(x_o).
         """
         found = np.empty(len(table.values))
-        for batches in self._posteriors(table, np.arange(len(table.values))):
+        for batches in self._posteriors(table, np.arange(len(table.values)), holes=holes):
             bounds = torch.stack([batch.posterior.log_evidence for batch in batches])
             mean = bounds.logsumexp(0) - math.log(len(batches))
             found[batches[0].rows] = mean.cpu().numpy()

@@ -293,7 +293,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         fitted = self._at_work(seed)
         return MultipleImputation(table, fitted.draw(table, int(m)), fitted)
 
-    def score(self, X: Any, y: object = None) -> float:
+    def score(self, X: Any, y: object = None, *, holes: bool = True) -> float:
         """Give the mean over rows of the bound on log p(x_o, m), in nats; larger is better.
 
         Compare mechanisms by it only on held-out rows, and know that observed data cannot
@@ -302,9 +302,10 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Args:
             X: as for `transform`.
             y: ignored.
+            holes: False leaves m out: the bound on log p(x_o), which every mechanism has.
         """
         table = self._encoded(X)
-        return float(self._at_work().row_bounds(table).mean())
+        return float(self._at_work().row_bounds(table, holes=holes).mean())
 
     def observed_probability(self, X: Any, *, reconstruct: bool = False) -> NDArray[np.float64]:
         """Give the model's chance that each cell is observed, from the row's values.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from pyro_gnr.data import Column, Kind
+from pyro_gnr.data.columns.kinds import Bounds
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.linear import LinearModel
 from pyro_gnr.model.part import Part
@@ -43,6 +44,11 @@ class Likelihood(Part):
             u_dim: H.
         """
         self.head = nn.Linear(u_dim, self.n_parameters(columns))
+
+    @property
+    def bounds(self) -> Bounds:
+        """Hard bounds in the caller's units, beyond those of the kind; infinite by default."""
+        return -np.inf, np.inf
 
     @abstractmethod
     def n_parameters(self, columns: Sequence[Column]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from pyro.distributions.torch_distribution import MaskedDistribution, TorchDistr
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
+from pyro_gnr.data.columns.kinds import Bounds
 from pyro_gnr.model.conditionals import Shape
 from pyro_gnr.model.likelihoods.base import Likelihood
 from pyro_gnr.model.transport import restrict, shows_value, transport
@@ -172,6 +174,14 @@ class BlockLikelihood(nn.Module):
     def positions(self, i: int) -> Tensor:
         """Give the positions (C,) of the columns of the i-th likelihood."""
         return self.get_buffer(f"columns_{i}")
+
+    def bounds(self) -> list[Bounds]:
+        """Give the hard bounds of each of the D columns, in the caller's units."""
+        found: list[Bounds] = [(-math.inf, math.inf)] * len(self.order)
+        for i, like in enumerate(self.parts()):
+            for j in self.positions(i).tolist():
+                found[j] = like.bounds
+        return found
 
     def forward(self, u: Tensor) -> Columnwise:
         """Give p(x | u), batch (..., D), for u (..., H)."""

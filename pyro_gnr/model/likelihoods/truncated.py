@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pyro_gnr.data import Column
+from pyro_gnr.data.columns.kinds import Bounds
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
 from pyro_gnr.model.truncation import NO_LIMIT, TruncatedNormal
 
@@ -85,6 +86,12 @@ class Truncated(LocationScale):
             bounds = [_standardised(column, bound, sign) for column in columns]
             buffer = torch.tensor(bounds, dtype=torch.float64)
             self.register_buffer(f"{name}_bounds", buffer, persistent=False)
+
+    @property
+    def bounds(self) -> Bounds:
+        """`lower` and `upper`, infinite where there is none."""
+        low = -math.inf if self.lower is None else self.lower
+        return low, math.inf if self.upper is None else self.upper
 
     def check(self, column: Column, values: NDArray[np.float64]) -> None:
         """Refuse observed values outside the bounds."""

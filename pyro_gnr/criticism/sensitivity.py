@@ -1,0 +1,126 @@
+"""Pictures of sensitivity analyses: a term over departures from the model, or over mechanisms.
+
+Nothing here touches pyplot: no figure is registered, no backend chosen, no setting changed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from pyro_gnr.imputation.sensitivity.grid import DeltaGrid
+from pyro_gnr.imputation.sensitivity.ladder import Ladder
+
+__all__ = ["plot_grid", "plot_ladder"]
+
+BLUE, RED, GREY = "#006CC2", "#B61A51", "#555555"
+
+
+def plot_grid(
+    grid: DeltaGrid, term: str | None = None, *, ax: Axes | None = None, value: float = 0.0
+) -> Axes:
+    """Draw a term over departures; see `DeltaGrid.plot`.
+
+    Example:
+        >>> import pandas as pd
+        >>> from pyro_gnr import GNRImputer
+        >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+        >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+        >>> grid = imputation.delta_grid("a ~ 1", {"a": [-1.0, 0.0, 1.0]})
+        >>> plot_grid(grid).get_ylabel()
+        'Intercept (95% interval)'
+    """
+    names = list(grid.units)
+    chosen = _chosen(list(grid["term"].unique()), term)
+    part = grid[grid["term"] == chosen]
+    ax = _axes() if ax is None else ax
+    if len(names) == 1:
+        _draw_band(ax, part.sort_values(names[0]), names[0], value)
+        ax.set_ylabel(f"{chosen} ({grid.level:.0%} interval)")
+    elif len(names) == 2:
+        _draw_map(ax, part, names, chosen, value)
+        ax.set_ylabel(f"{names[1]}, {grid.units[names[1]]}")
+    else:
+        raise ValueError(f"got departures {names}, expected one or two: draw a part of the grid.")
+    ax.set_xlabel(f"{names[0]}, {grid.units[names[0]]}")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def plot_ladder(
+    ladder: Ladder,
+    term: str | None = None,
+    *,
+    ax: Axes | None = None,
+    value: float | None = 0.0,
+) -> Axes:
+    """Draw a term under each mechanism; see `Ladder.plot`.
+
+    Example:
+        >>> import pandas as pd
+        >>> from pyro_gnr import GNRImputer, compare_mechanisms
+        >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+        >>> quick = GNRImputer(max_steps=5, members=1, random_state=0, verbose=False)
+        >>> names = ["ignorable", "conjunction"]
+        >>> found = compare_mechanisms(X, "a ~ 1", imputer=quick, m=2, mechanisms=names)
+        >>> plot_ladder(found).get_xlabel()
+        'Intercept (95% interval)'
+    """
+    chosen = _chosen(list(ladder.index.get_level_values("term").unique()), term)
+    part = ladder.xs(chosen, level="term")
+    ax = _axes() if ax is None else ax
+    place = np.arange(len(part))
+    errors = np.stack([part["estimate"] - part["conf.low"], part["conf.high"] - part["estimate"]])
+    ax.errorbar(part["estimate"].to_numpy(), place, xerr=errors, fmt="o", color=BLUE, capsize=3)
+    if value is not None:
+        ax.axvline(value, color=GREY, linewidth=1, linestyle=":")
+    ax.set_yticks(place, [str(name) for name in part.index], parse_math=False)
+    ax.set_ylim(len(part) - 0.5, -0.5)
+    ax.set_xlabel(f"{chosen} ({ladder.level:.0%} interval)")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _axes() -> Axes:
+    figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure.add_subplot()
+
+
+def _chosen(terms: list[str], term: str | None) -> str:
+    if term is None and len(terms) == 1:
+        return terms[0]
+    if term not in terms:
+        raise ValueError(f"got term={term!r}, expected one of {terms}.")
+    return term
+
+
+def _draw_band(ax: Axes, part: DeltaGrid, name: str, value: float) -> None:
+    ax.fill_between(part[name], part["conf.low"], part["conf.high"], color=BLUE, alpha=0.2)
+    ax.plot(part[name], part["estimate"], color=BLUE, marker="o", markersize=3)
+    ax.axhline(value, color=GREY, linewidth=1, linestyle=":")
+    ax.axvline(0.0, color=GREY, linewidth=1)
+
+
+def _draw_map(ax: Axes, part: DeltaGrid, names: list[str], term: str, value: float) -> None:
+    """Estimates as colours; a contour where the interval just touches `value`."""
+    estimate, low, high = (
+        part.pivot(index=names[1], columns=names[0], values=v)
+        for v in ("estimate", "conf.low", "conf.high")
+    )
+    x, y = estimate.columns.to_numpy(float), estimate.index.to_numpy(float)
+    numbers = estimate.to_numpy(float) - value
+    reach = float(np.abs(numbers).max()) or 1.0
+    norm = TwoSlopeNorm(0.0, -reach, reach)
+    mesh = ax.pcolormesh(x, y, numbers, cmap="RdBu_r", norm=norm, shading="nearest")
+    against = "" if value == 0.0 else f" - {value:g}"
+    ax.figure.colorbar(mesh, ax=ax, label=f"{term}{against}")
+    # Positive where the interval lies on one side of the value.
+    clear = np.maximum(low.to_numpy(float) - value, value - high.to_numpy(float))
+    if min(clear.shape) > 1 and clear.min() < 0.0 < clear.max():
+        lines = ax.contour(x, y, clear, levels=[0.0], colors="black", linewidths=1.5)
+        ax.clabel(lines, fmt=lambda _: f"interval reaches {value:g}", fontsize=9)
+    ax.plot(0.0, 0.0, marker="+", color="black", markersize=12, markeredgewidth=2)

@@ -1,0 +1,102 @@
+"""Delta adjustment: imputations moved away from what the model says, without refitting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pyro_gnr.data import Kind
+from pyro_gnr.imputation.sensitivity.delta import Delta
+from pyro_gnr.imputation.sensitivity.scales import moved_chances, moved_levels, moved_numbers
+from pyro_gnr.inference.randomness import keyed_uniforms
+
+if TYPE_CHECKING:
+    from pyro_gnr.imputation.multiple import MultipleImputation
+
+__all__ = ["adjusted_values", "column_place"]
+
+Floats = NDArray[np.float64]
+
+
+def adjusted_values(imputation: MultipleImputation, deltas: Sequence[Delta]) -> Floats:
+    """Give the imputations (M, n_missing), encoded, with departures from the model.
+
+    Several departures of one cell add up on the scale of its link.
+
+    Raises:
+        ValueError: a departure names no modelled column, or does not suit it.
+    """
+    places = [column_place(imputation, delta) for delta in deltas]
+    columns = imputation.table.schema.modelled
+    codes = [d.code(columns[j]) for d, j in zip(deltas, places, strict=True)]
+    sizes = [_sizes(imputation, delta) for delta in deltas]
+    values = imputation.draws.values.copy()
+    cols = imputation.table.missing[1]
+    plain = ~imputation.table.intervals[imputation.table.missing]
+    for j in dict.fromkeys(places):
+        cells = np.flatnonzero((cols == j) & plain)
+        own = [i for i, place in enumerate(places) if place == j]
+        parts = [(codes[i], sizes[i][:, cells]) for i in own]
+        if len(cells):
+            values[:, cells] = _moved(imputation, j, cells, parts)
+    return values
+
+
+def column_place(imputation: MultipleImputation, delta: Delta) -> int:
+    """Give the place of a departure's column among the modelled ones.
+
+    Raises:
+        ValueError: there is no such column, or it is constant.
+    """
+    columns = imputation.table.schema.modelled
+    names = [c.name for c in columns]
+    if delta.column not in names:
+        raise ValueError(f"got column {delta.column!r}, expected a modelled one of {names}.")
+    j = names.index(delta.column)
+    if columns[j].scale == 0.0 or len(columns[j].levels or "xx") < 2:
+        raise ValueError(f"column {delta.column!r} had one value in training: it cannot be moved.")
+    return j
+
+
+def _sizes(imputation: MultipleImputation, delta: Delta) -> Floats:
+    """How far each missing cell would move, were it in the column, (M, n_missing)."""
+    by = delta.values(imputation.m, imputation.fitted.seed)
+    rows = imputation.table.missing[0]
+    if delta.where is None:
+        return np.broadcast_to(by[:, None], (len(by), len(rows)))
+    meant = np.stack([delta.rows(table) for table in imputation])
+    return by[:, None] * meant[:, rows]
+
+
+def _moved(
+    imputation: MultipleImputation,
+    j: int,
+    cells: NDArray[np.intp],
+    parts: Sequence[tuple[int | None, Floats]],
+) -> Floats:
+    """Move the cells of one column; `parts` are the codes of levels and sizes (M, n)."""
+    table, column = imputation.table, imputation.table.schema.modelled[j]
+    values = imputation.draws.values[:, cells]
+    keys = torch.from_numpy(table.keys[table.missing[0][cells]].view(np.int64))
+    uniforms = keyed_uniforms(
+        keys, values.shape, seed=imputation.fitted.seed, site=f"delta {column.name}", row_dim=1
+    ).numpy()
+    if column.levels is None:
+        delta = np.sum([size for _, size in parts], axis=0)
+        bounds = imputation.fitted.model.x_given_u.bounds()[j]
+        return moved_numbers(column, values, delta, bounds=bounds, uniforms=uniforms)
+    ordered = column.kind is Kind.ORDINAL
+    delta = np.zeros((*values.shape, 1 if ordered else len(column.levels)))
+    for code, size in parts:
+        delta[..., 0 if code is None else code] += size
+    found = np.empty_like(values)
+    for g in np.unique(imputation.members):
+        own = imputation.members == g
+        chances = imputation.member_chances(int(g))[cells, : len(column.levels)]
+        moved = moved_chances(chances, delta[own], ordered=ordered)
+        found[own] = moved_levels(values[own], chances, moved, uniforms[own])
+    return np.where((delta == 0.0).all(-1), values, found)

@@ -1,0 +1,176 @@
+"""One departure from the imputation model: a column, how far, and whose cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pyro_gnr.data import Column, Kind
+from pyro_gnr.data.reading import Scalar
+
+__all__ = ["Delta", "as_delta"]
+
+Rows = str | Callable[[Any], Any] | Sequence[bool] | NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Delta:
+    """A column's missing values are `by` more, on the scale of its link, than the model says.
+
+    Cells that are observed, or known to lie in an interval, stay what they are.
+
+    Args:
+        column: name of a modelled column.
+        by: how far: one number; M numbers, one a table; or a prior with `ppf` (such as
+            `scipy.stats.norm(0, 2)`), of which each table gets a draw. In the column's own unit
+            for continuous and censored columns; in logarithms for positive ones, counts and
+            "censored_log" (log 2 doubles); in log-odds for levels and bounded columns. With hard
+            bounds of a truncated likelihood: log of the distance from one, log-odds between two.
+        level: of a column of levels without an order, the level whose log-odds change; the last
+            one of a binary column if None. Ordinal levels all move up together: none is named.
+        where: whose cells: rows as a pandas expression ("age > 60"), as a function of a completed
+            table that gives N truth values (both see each completed table as it was before), or as
+            N truth values; None: all.
+
+    Raises:
+        ValueError: `by` is empty, not finite, or no row of numbers.
+        TypeError: `by` is none of the above.
+
+    Example:
+        >>> Delta("income", -0.5, where="age > 60").column
+        'income'
+    """
+
+    column: str
+    by: Any = 1.0
+    level: Scalar | None = None
+    where: Rows | None = None
+
+    def __post_init__(self) -> None:
+        if hasattr(self.by, "ppf"):
+            return
+        try:
+            found = np.asarray(self.by, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"got by={self.by!r} for column {self.column!r}, expected a number, one number a "
+                "table, or a distribution with ppf, such as scipy.stats.norm(0, 1)."
+            ) from error
+        if found.ndim > 1 or not found.size or not np.isfinite(found).all():
+            raise ValueError(
+                f"got by={self.by!r} for column {self.column!r}, expected finite numbers."
+            )
+
+    def times(self, factor: float) -> Delta:
+        """Give the same departure, so many times as far.
+
+        Raises:
+            TypeError: `by` is a prior.
+        """
+        if hasattr(self.by, "ppf"):
+            raise TypeError(
+                f"got a prior for column {self.column!r}, expected a number: a grid or a search "
+                "sets how far the departure goes."
+            )
+        return replace(self, by=np.asarray(self.by, dtype=np.float64) * factor)
+
+    def values(self, m: int, seed: int) -> NDArray[np.float64]:
+        """Give `by` for each of M tables, (M,).
+
+        Of a prior these are draws, one from each of M slices of equal probability in random
+        order: M tables show its spread better than independent draws would.
+
+        Raises:
+            ValueError: `by` has another length than M.
+        """
+        if hasattr(self.by, "ppf"):
+            rng = np.random.default_rng([seed, crc32(self.column.encode())])
+            slices = (rng.permutation(m) + rng.random(m)) / m
+            return np.asarray(self.by.ppf(slices), dtype=np.float64)
+        found = np.asarray(self.by, dtype=np.float64)
+        if found.ndim and len(found) != m:
+            raise ValueError(
+                f"got {len(found)} numbers by={self.by!r} for column {self.column!r}, expected "
+                f"one, or one for each of {m} tables."
+            )
+        return np.broadcast_to(found, (m,))
+
+    def code(self, column: Column) -> int | None:
+        """Give the code of the level whose log-odds change; None of numbers and ordinal levels.
+
+        Raises:
+            ValueError: a level is needed, not known, or has no use.
+        """
+        levels = column.levels
+        if levels is None or column.kind is Kind.ORDINAL:
+            if self.level is not None:
+                raise ValueError(
+                    f"got level={self.level!r} for column {self.column!r} of kind "
+                    f"'{column.kind}', which takes none: "
+                    f"{'levels move together' if levels else 'it holds numbers'}."
+                )
+            return None
+        if self.level is None and column.kind is Kind.BINARY:
+            return len(levels) - 1
+        if self.level not in levels:
+            raise ValueError(
+                f"got level={self.level!r} for column {self.column!r}, expected one of "
+                f"{list(levels)}: the one whose log-odds change."
+            )
+        return levels.index(self.level)
+
+    def rows(self, table: Any) -> NDArray[np.bool_]:
+        """Say for each row of a completed table whether its cell is meant.
+
+        Args:
+            table: completed, of the caller's type.
+
+        Raises:
+            ValueError: `where` does not give N truth values; says what it gave.
+        """
+        if self.where is None:
+            return np.ones(len(table), dtype=bool)
+        if isinstance(self.where, str):
+            found = self._evaluated(table)
+        else:
+            found = self.where(table) if callable(self.where) else self.where
+        rows = np.asarray(found)
+        if rows.shape != (len(table),) or rows.dtype != np.bool_:
+            raise ValueError(
+                f"where={self.where!r} for column {self.column!r} gave {rows.dtype} of shape "
+                f"{rows.shape}, expected {len(table)} truth values."
+            )
+        return rows
+
+    def _evaluated(self, table: Any) -> Any:
+        if isinstance(table, np.ndarray):
+            table = pd.DataFrame(table, columns=[f"x{j}" for j in range(table.shape[1])])
+        elif not isinstance(table, pd.DataFrame):
+            table = table.to_pandas()
+        try:
+            return table.eval(self.where)
+        except Exception as error:
+            raise ValueError(
+                f"cannot evaluate where={self.where!r} for column {self.column!r}: {error} "
+                "(expected a pandas expression of the table's columns, such as 'age > 60'; "
+                "`names with spaces` go in backticks)."
+            ) from error
+
+
+def as_delta(delta: Delta | str) -> Delta:
+    """Give a departure of one unit for a column's name.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(delta, str):
+        return Delta(delta)
+    if not isinstance(delta, Delta):
+        raise TypeError(f"got {delta!r}, expected a Delta or the name of a column.")
+    return delta

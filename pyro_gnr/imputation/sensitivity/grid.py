@@ -1,0 +1,136 @@
+"""An analysis pooled at every point of a grid of departures from the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from pyro_gnr.imputation.pooling.checks import check_level
+from pyro_gnr.imputation.sensitivity.adjusting import column_place
+from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta
+from pyro_gnr.imputation.sensitivity.scales import unit
+from pyro_gnr.inference.progress import progress
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pyro_gnr.imputation.multiple import MultipleImputation
+
+__all__ = ["DeltaGrid", "delta_grid", "delta_names"]
+
+
+class DeltaGrid(pd.DataFrame):
+    """Pooled answers over a grid of departures: one row a point and term.
+
+    Columns: one for each departure ("delta income"), `term`, then those of `Pooled.summary`. Made
+    by `MultipleImputation.delta_grid`; parts of it are plain pandas tables.
+
+    Attributes:
+        units: by column of departures, in what it is measured.
+        level: of the intervals.
+    """
+
+    _metadata: ClassVar[list[str]] = ["units", "level"]
+    units: Mapping[str, str]
+    level: float
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def plot(  # type: ignore[override]
+        self, term: str | None = None, *, ax: Axes | None = None, value: float = 0.0
+    ) -> Axes:
+        """Draw a term over the grid: a band over one departure, a heat map over two.
+
+        The heat map has a contour where the interval just holds `value`, and a cross at 0.
+
+        Args:
+            term: which; may be left out if there is one.
+            ax: matplotlib axes; None makes a figure.
+            value: of the term, against which it is held.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: there is no such term, or there are more than two departures.
+        """
+        from pyro_gnr.criticism.sensitivity import plot_grid
+
+        return plot_grid(self, term, ax=ax, value=value)
+
+
+def delta_names(deltas: Sequence[Delta]) -> list[str]:
+    """Name departures so that all names differ.
+
+    Example:
+        >>> delta_names([Delta("a"), Delta("b", level="x"), Delta("a")])
+        ['delta a', 'delta b[x]', 'delta a (2)']
+    """
+    names: list[str] = []
+    for delta in deltas:
+        level = "" if delta.level is None else f"[{delta.level}]"
+        name, copy = f"delta {delta.column}{level}", 1
+        while name in names:
+            copy += 1
+            name = f"delta {delta.column}{level} ({copy})"
+        names.append(name)
+    return names
+
+
+def delta_grid(
+    imputation: MultipleImputation,
+    analysis: Any,
+    grid: Mapping[Delta | str, ArrayLike],
+    *,
+    level: float = 0.95,
+    **options: Any,
+) -> DeltaGrid:
+    """Pool an analysis at every point of a grid; see `MultipleImputation.delta_grid`."""
+    check_level(level)
+    axes = _axes(grid)
+    deltas = [delta for delta, _ in axes]
+    columns = imputation.table.schema.modelled
+    places = [column_place(imputation, delta) for delta in deltas]
+    bounds = imputation.fitted.model.x_given_u.bounds()
+    names = delta_names(deltas)
+    points = list(product(*(values for _, values in axes)))
+    parts = []
+    with progress(len(points), "deltas", show=imputation.fitted.show_progress) as advance:
+        for point in points:
+            moved = [d.times(v) for d, v in zip(deltas, point, strict=True)]
+            summary = imputation.adjusted(*moved).pool(analysis, **options).summary(level)
+            for place, (name, value) in enumerate(zip(names, point, strict=True)):
+                summary.insert(place, name, value)
+            parts.append(summary.reset_index())
+            advance("")
+    table = DeltaGrid(pd.concat(parts, ignore_index=True))
+    table = DeltaGrid(table[[*names, *(c for c in table.columns if c not in names)]])
+    table.units = {n: unit(columns[j], bounds[j]) for n, j in zip(names, places, strict=True)}
+    table.level = level
+    return table
+
+
+def _axes(grid: Mapping[Delta | str, ArrayLike]) -> list[tuple[Delta, list[float]]]:
+    if not isinstance(grid, Mapping) or not grid:
+        raise TypeError(
+            f"got grid={grid!r}, expected a dict of numbers by column name or Delta, such as "
+            "{'income': [-0.2, 0, 0.2]}."
+        )
+    axes = []
+    for key, values in grid.items():
+        delta = as_delta(key)
+        found = np.asarray(values, dtype=np.float64)
+        if found.ndim != 1 or not found.size or not np.isfinite(found).all():
+            raise ValueError(
+                f"got {values!r} for column {delta.column!r}, expected a row of finite numbers."
+            )
+        delta.times(1.0)  # refuses a prior before any work
+        axes.append((delta, found.tolist()))
+    return axes

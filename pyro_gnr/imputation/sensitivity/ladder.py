@@ -1,0 +1,235 @@
+"""The ladder of mechanisms as sensitivity analysis: one question, asked under each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from pyro_gnr.imputation.pooling import Pooled
+from pyro_gnr.imputation.pooling.checks import check_level
+from pyro_gnr.imputation.settings import is_number, is_whole
+from pyro_gnr.model.mechanisms import Ignorable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pyro_gnr.imputation.imputer import GNRImputer
+    from pyro_gnr.imputation.multiple import MultipleImputation
+
+__all__ = ["MECHANISMS", "Ladder", "compare_mechanisms"]
+
+MECHANISMS: dict[str, object] = {
+    "ignorable": "ignorable",
+    "conjunction": "conjunction",
+    "self-masking, high": {"name": "self_masking", "direction": "high"},
+    "self-masking, low": {"name": "self_masking", "direction": "low"},
+    "selection": "selection",
+    "no self-censoring": "no_self_censoring",
+}
+# Above this Pareto k importance weights say too little about their own error.
+RELIABLE_K = 0.7
+CANNOT_DECIDE = (
+    "Fit cannot decide among these mechanisms: models that fit the observed cells and holes alike "
+    "say different things of what is missing, and no data can tell which is right. Where the "
+    "answers agree, the conclusion does not hang on the mechanism; where they differ, report them "
+    "side by side and argue from what is known of why cells are missing."
+)
+
+
+class Ladder(pd.DataFrame):
+    """An analysis under several mechanisms: one row a mechanism and term.
+
+    Index: `mechanism`, `term`; columns: those of `Pooled.summary`.
+
+    Attributes:
+        fit: one row a mechanism: `held_out_values`, mean bound on log p(x_o) of held-out rows, in
+            nats; `held_out_values_and_holes`, that on log p(x_o, m), which is NaN where the model
+            says nothing of the holes; `pareto_k`, share of incomplete rows with k > 0.7;
+            `beyond_observed`, largest share over columns of imputations outside what was observed.
+        failed: by mechanism, the errors of those that could not be fitted.
+        imputations: by mechanism, the tables.
+        pooled: by mechanism, what was pooled.
+    """
+
+    _metadata: ClassVar[list[str]] = ["fit", "failed", "imputations", "pooled", "level"]
+    fit: pd.DataFrame
+    failed: dict[str, str]
+    imputations: dict[str, MultipleImputation]
+    pooled: dict[str, Pooled]
+    level: float
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def __repr__(self) -> str:
+        number = "{:.4g}".format
+        parts = [
+            f"one analysis under {len(self.fit)} mechanisms, {self.level:.0%} intervals",
+            pd.DataFrame(self).to_string(float_format=number),
+            self.fit.to_string(float_format=number),
+            *(f"- {name} failed: {error}" for name, error in self.failed.items()),
+            CANNOT_DECIDE,
+        ]
+        return "\n\n".join(parts)
+
+    def plot(  # type: ignore[override]
+        self, term: str | None = None, *, ax: Axes | None = None, value: float | None = 0.0
+    ) -> Axes:
+        """Draw the estimates of a term and their intervals, a line a mechanism.
+
+        Args:
+            term: which; may be left out if there is one.
+            ax: matplotlib axes; None makes a figure.
+            value: where a line is drawn; None draws none.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: there is no such term.
+        """
+        from pyro_gnr.criticism.sensitivity import plot_ladder
+
+        return plot_ladder(self, term, ax=ax, value=value)
+
+
+def compare_mechanisms(
+    X: Any,
+    analysis: Any,
+    *,
+    imputer: GNRImputer | None = None,
+    mechanisms: Mapping[str, object] | Sequence[str] | None = None,
+    m: int = 20,
+    held_out: float = 0.2,
+    level: float = 0.95,
+    **options: Any,
+) -> Ladder:
+    """Do an analysis under several mechanisms: fit, impute and pool with each of them.
+
+    All fits have the same seed and arguments. Fit is measured on rows that a second, single fit
+    never saw; it describes the models, and decides nothing about what is missing.
+
+    Args:
+        X: table with holes, as for `GNRImputer.fit`.
+        analysis: as for `MultipleImputation.pool`.
+        imputer: whose arguments the fits have; the default one if None.
+        mechanisms: templates by the names they go by, or names of mechanisms; None: ignorable,
+            conjunction, self-masking of high and of low values, selection, no self-censoring.
+        m: tables for each of them, >= 2.
+        held_out: share of rows kept apart to measure fit, in (0, 1); 0 saves the second fits.
+        level: of the intervals.
+        **options: more arguments of `pool`.
+
+    Returns:
+        A pandas table, one row a mechanism and term, that prints fit and caution, too.
+
+    Raises:
+        ValueError: an argument is out of range, or every mechanism failed; else as `fit`.
+
+    Example:
+        >>> from pyro_gnr import GNRImputer
+        >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+        >>> quick = GNRImputer(max_steps=5, members=1, random_state=0, verbose=False)
+        >>> names = ["ignorable", "conjunction"]
+        >>> found = compare_mechanisms(X, "b ~ a", imputer=quick, m=2, mechanisms=names)
+        >>> found.index.get_level_values("mechanism").unique().tolist()
+        ['ignorable', 'conjunction']
+    """
+    from pyro_gnr.imputation.imputer import GNRImputer
+
+    check_level(level)
+    if not (is_number(held_out) and 0.0 <= held_out < 1.0):
+        raise ValueError(f"got held_out={held_out!r}, expected a share in [0, 1).")
+    if not is_whole(m, least=2):
+        raise ValueError(f"got m={m!r}, expected a whole number of tables >= 2.")
+    base = GNRImputer(random_state=0) if imputer is None else imputer
+    parts: dict[str, Pooled] = {}
+    tables: dict[str, MultipleImputation] = {}
+    fits: dict[str, dict[str, float]] = {}
+    failed: dict[str, str] = {}
+    for name, mechanism in _named(mechanisms).items():
+        model = clone(base).set_params(mechanism=mechanism)
+        if base.random_state is None:
+            model.set_params(random_state=0)
+        try:
+            imputation = model.fit(X).impute(X, m=m)
+        except (ValueError, FloatingPointError) as error:
+            failed[name] = str(error)
+            continue
+        # An error of the analysis is the caller's to see, before more is fitted.
+        tables[name], parts[name] = imputation, imputation.pool(analysis, **options)
+        fits[name] = _reach(imputation)
+        try:
+            fits[name] |= _held_out_fit(model, X, imputation, held_out)
+        except (ValueError, FloatingPointError) as error:
+            failed[f"{name}, held-out fit"] = str(error)
+    if not parts:
+        raise ValueError(f"no mechanism could be fitted: {failed}.")
+    return _ladder(parts, tables, fits, failed, level)
+
+
+def _ladder(
+    parts: dict[str, Pooled],
+    tables: dict[str, MultipleImputation],
+    fits: dict[str, dict[str, float]],
+    failed: dict[str, str],
+    level: float,
+) -> Ladder:
+    summaries = {name: pooled.summary(level) for name, pooled in parts.items()}
+    found = Ladder(pd.concat(summaries, names=["mechanism", "term"]))
+    found.fit = pd.DataFrame.from_dict(fits, orient="index").rename_axis("mechanism")
+    found.failed, found.imputations, found.pooled, found.level = failed, tables, parts, level
+    return found
+
+
+def _named(mechanisms: Mapping[str, object] | Sequence[str] | None) -> dict[str, object]:
+    if mechanisms is None:
+        return dict(MECHANISMS)
+    if isinstance(mechanisms, Mapping):
+        found = dict(mechanisms)
+    elif isinstance(mechanisms, str) or not all(isinstance(name, str) for name in mechanisms):
+        raise TypeError(
+            f"got mechanisms={mechanisms!r}, expected a list of names, or templates by name."
+        )
+    else:
+        found = {name: name for name in mechanisms}
+    if not found:
+        raise ValueError("got no mechanism, expected at least one.")
+    return found
+
+
+def _reach(imputation: MultipleImputation) -> dict[str, float]:
+    """How reliable imputations are, and how far they reach; the fit is not known yet."""
+    k = imputation.draws.pareto_k
+    known = k[~np.isnan(k)]
+    return {
+        "held_out_values": float("nan"),
+        "held_out_values_and_holes": float("nan"),
+        "pareto_k": float((known > RELIABLE_K).mean()) if len(known) else 0.0,
+        "beyond_observed": float(imputation.summary()["beyond_observed"].max()),
+    }
+
+
+def _held_out_fit(
+    model: GNRImputer, X: Any, imputation: MultipleImputation, share: float
+) -> dict[str, float]:
+    """Bounds on rows that a second fit, to the others, never saw."""
+    if not share:
+        return {}
+    rows = np.random.default_rng(imputation.fitted.seed).permutation(len(imputation.table.keys))
+    n = max(1, round(share * len(rows)))
+    second = clone(model).set_params(members=1).fit(_rows(X, np.sort(rows[n:])))
+    apart = _rows(X, np.sort(rows[:n]))
+    found = {"held_out_values": second.score(apart, holes=False)}
+    if not isinstance(imputation.fitted.model.m_given_ux, Ignorable):
+        found["held_out_values_and_holes"] = second.score(apart)
+    return found
+
+
+def _rows(X: Any, rows: Any) -> Any:
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]

@@ -1,0 +1,178 @@
+"""How far the model must be wrong for a conclusion to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from pyro_gnr.imputation.pooling import Pooled
+from pyro_gnr.imputation.pooling.checks import check_level
+from pyro_gnr.imputation.pooling.terms import find_terms
+from pyro_gnr.imputation.sensitivity.adjusting import column_place
+from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta
+from pyro_gnr.imputation.sensitivity.scales import OWN_UNIT, unit
+
+if TYPE_CHECKING:
+    from pyro_gnr.imputation.multiple import MultipleImputation
+
+__all__ = ["TippingPoint", "tipping_point"]
+
+# Points at which each side is looked at before the first change is narrowed down.
+LOOKS = 12
+# Where the search ends by default, in observed standard deviations, logarithms (a factor of 20)
+# or log-odds: far beyond what anyone would call plausible.
+FARTHEST = 3.0
+
+
+@dataclass(frozen=True)
+class TippingPoint:
+    """Where a conclusion changes.
+
+    Attributes:
+        below: the nearest departure < 0 at which it has changed; None if there is none.
+        above: the nearest > 0; None if there is none.
+        within: where was searched.
+        unit: of the departure.
+        conclusion: in words.
+        at_zero: the analysis pooled as the model says.
+        column: whose departure.
+        spread: observed standard deviation, if the departure is in the column's unit; else None.
+    """
+
+    below: float | None
+    above: float | None
+    within: tuple[float, float]
+    unit: str
+    conclusion: str
+    at_zero: Pooled
+    column: str
+    spread: float | None
+
+    def __str__(self) -> str:
+        found = [self._side(d) for d in (self.below, self.above) if d is not None]
+        low, high = self.within
+        where = f"it does not change for any delta in [{low:.3g}, {high:.3g}]"
+        if found:
+            where = f"it changes at {' and at '.join(found)}"
+        return (
+            f"{self.conclusion}: {where} (delta of the missing cells of {self.column!r}, in "
+            f"{self.unit}). Whether a departure so large is plausible no data can say; judge it "
+            "by what is known of why cells are missing."
+        )
+
+    def _side(self, delta: float) -> str:
+        spread = f" ({delta / self.spread:+.2f} observed sd)" if self.spread else ""
+        return f"{delta:+.4g}{spread}"
+
+
+def tipping_point(
+    imputation: MultipleImputation,
+    analysis: Any,
+    delta: Delta | str,
+    *,
+    term: str | None = None,
+    value: float = 0.0,
+    level: float = 0.95,
+    conclusion: Callable[[Pooled], bool] | None = None,
+    within: tuple[float, float] | None = None,
+    **options: Any,
+) -> TippingPoint:
+    """Find where a conclusion changes; see `MultipleImputation.tipping_point`."""
+    check_level(level)
+    delta = as_delta(delta)
+    delta.times(1.0)
+    j = column_place(imputation, delta)
+    column = imputation.table.schema.modelled[j]
+    measured = unit(column, imputation.fitted.model.x_given_u.bounds()[j])
+    spread = column.scale if measured == OWN_UNIT else None
+    low, high = _checked(within, FARTHEST * (spread or 1.0))
+
+    def pooled(size: float) -> Pooled:
+        return imputation.adjusted(delta.times(size)).pool(analysis, **options)
+
+    at_zero = pooled(0.0)
+    if conclusion is None:
+        margin, words = _interval_margin(at_zero, term, value, level)
+    else:
+        margin, words = _stated(at_zero, conclusion)
+
+    def at(size: float) -> float:
+        return margin(pooled(size))
+
+    return TippingPoint(
+        below=_first_change(at, low), above=_first_change(at, high), within=(low, high),
+        unit=measured, conclusion=words, at_zero=at_zero, column=column.name, spread=spread,
+    )  # fmt: skip
+
+
+def _checked(within: tuple[float, float] | None, far: float) -> tuple[float, float]:
+    if within is None:
+        return -far, far
+    found = np.asarray(within, dtype=np.float64)
+    if found.shape != (2,) or not np.isfinite(found).all() or not found[0] <= 0.0 <= found[1]:
+        raise ValueError(
+            f"got within={within!r}, expected two finite numbers, the lower one <= 0 <= the upper."
+        )
+    return float(found[0]), float(found[1])
+
+
+Margin = Callable[[Pooled], float]
+
+
+def _interval_margin(
+    at_zero: Pooled, term: str | None, value: float, level: float
+) -> tuple[Margin, str]:
+    """Positive while the interval lies on the side of `value`, or about it, where it does at 0."""
+    at = _place(at_zero, term)
+    name = at_zero.index[at]
+
+    def ends(pooled: Pooled) -> tuple[float, float]:
+        lower, upper = pooled.conf_int(level).loc[name]
+        return float(lower) - value, float(upper) - value
+
+    lower, upper = ends(at_zero)
+    what = f"the {level:.0%} interval of {name!r}"
+    if lower > 0:
+        return lambda p: ends(p)[0], f"{what} lies above {value:g}"
+    if upper < 0:
+        return lambda p: -ends(p)[1], f"{what} lies below {value:g}"
+    return lambda p: min(-ends(p)[0], ends(p)[1]), f"{what} holds {value:g}"
+
+
+def _place(pooled: Pooled, term: str | None) -> int:
+    if term is not None:
+        found = find_terms(list(pooled.index), [term])
+        if len(found) == 1:
+            return found[0]
+    elif len(pooled) == 1:
+        return 0
+    raise ValueError(
+        f"got term={term!r}, expected one of {list(pooled.index)}: the one of the conclusion."
+    )
+
+
+def _stated(at_zero: Pooled, conclusion: Callable[[Pooled], bool]) -> tuple[Margin, str]:
+    holds = bool(conclusion(at_zero))
+    name = getattr(conclusion, "__name__", "the conclusion")
+    words = "the conclusion" if name == "<lambda>" else name
+
+    def margin(pooled: Pooled) -> float:
+        return 1.0 if bool(conclusion(pooled)) == holds else -1.0
+
+    return margin, f"{words} is {holds} as the model says"
+
+
+def _first_change(margin: Callable[[float], float], end: float) -> float | None:
+    """The departure nearest to 0, towards `end`, at which the margin is 0."""
+    if end == 0.0:
+        return None
+    last = 0.0
+    for look in np.linspace(0.0, end, LOOKS + 1)[1:].tolist():
+        if margin(look) <= 0.0:
+            return float(brentq(margin, last, look, xtol=1e-10 * abs(end), rtol=1e-10))
+        last = look
+    return None

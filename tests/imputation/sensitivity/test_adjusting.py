@@ -1,0 +1,205 @@
+"""Delta adjustment moves what it is told to move, by what it is told, and nothing else."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from pyro_gnr import Delta, GNRImputer
+
+ALL = {"age": 3.0, "dose": 0.5, "visits": 0.7, "score": 1.0, "grade": 1.5}
+
+
+def shift(imputation, adjusted, name):
+    before, after = (i.decoded(name)[1] for i in (imputation, adjusted))
+    return after - before
+
+
+def test_zero_changes_nothing_bit_for_bit(imputation):
+    deltas = [Delta(name, 0.0) for name in ALL]
+    deltas += [Delta("smoker", 0.0), Delta("site", 0.0, level="Graz")]
+    found = imputation.adjusted(*deltas)
+    assert np.array_equal(found.draws.values, imputation.draws.values)
+    for one, other in zip(imputation, found, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_mean_moves_by_delta_times_the_missing_rate(imputation, X):
+    d, rate = 2.7, X["age"].isna().mean()
+
+    def mean(table):
+        return [table["age"].mean()], [[1.0]]
+
+    before, after = imputation.pool(mean), imputation.adjusted(Delta("age", d)).pool(mean)
+    moved = (after["estimate"] - before["estimate"]).item()
+    assert moved == pytest.approx(d * rate, abs=1e-12)
+    np.testing.assert_allclose(after["t"], before["t"])
+
+
+@pytest.mark.parametrize("name", [*ALL, "smoker", "site"])
+def test_other_cells_stay_and_every_kind_goes_up(imputation, name):
+    level = "Graz" if name == "site" else None
+    found = imputation.adjusted(Delta(name, ALL.get(name, 1.5), level=level))
+    cols = imputation.table.missing[1]
+    j = [c.name for c in imputation.table.schema.modelled].index(name)
+    same = found.draws.values == imputation.draws.values
+    assert same[:, cols != j].all()
+    assert not same[:, cols == j].all()
+    moved = shift(imputation, found, name)
+    if name == "site":
+        before = (imputation.decoded(name)[1] == 1).mean()
+        assert (found.decoded(name)[1] == 1).mean() > before
+    else:
+        assert (moved >= 0).all()
+    for table in found:
+        assert not table.isna().any().any()
+
+
+def test_positive_values_are_multiplied(imputation):
+    found = imputation.adjusted(Delta("dose", np.log(2.0)))
+    before, after = (i.decoded("dose")[1] for i in (imputation, found))
+    np.testing.assert_allclose(after, 2 * before)
+
+
+def test_levels_get_their_shifted_probabilities_from_each_member(imputer, X):
+    imputation = imputer.impute(X, m=400)
+    found = imputation.adjusted(Delta("smoker", 1.0))
+    cells = np.flatnonzero(imputation.table.missing[1] == 4)
+    for g in (0, 1):
+        p = imputation.member_chances(g)[cells, 1]
+        expected = 1 / (1 + (1 - p) / p * np.exp(-1.0))
+        got = found.draws.values[imputation.members == g][:, cells]
+        error = (got.mean() - expected.mean()) / np.sqrt(
+            (expected * (1 - expected)).mean() / got.size
+        )
+        assert abs(error) < 4
+        before = imputation.draws.values[imputation.members == g][:, cells]
+        assert before.mean() < got.mean() - 0.1  # the test can fail
+
+
+def test_departures_of_one_cell_add_up(imputation):
+    together = imputation.adjusted(Delta("age", 1.0), Delta("age", 2.0))
+    once = imputation.adjusted(Delta("age", 3.0))
+    np.testing.assert_allclose(together.draws.values, once.draws.values, rtol=1e-12)
+    opposite = imputation.adjusted(Delta("smoker", 1.0), Delta("smoker", 1.0, level="no"))
+    assert np.array_equal(opposite.draws.values, imputation.draws.values)
+
+
+@pytest.mark.parametrize(
+    "where", ["group == 'a'", lambda table: table["group"] == "a", np.arange(90) % 2 == 1]
+)
+def test_subgroups_by_expression_function_and_array(imputation, X, where):
+    found = shift(imputation, imputation.adjusted(Delta("age", 1.0, where=where)), "age")
+    rows = imputation.decoded("age")[0]
+    np.testing.assert_allclose(found, np.tile(X["group"].to_numpy()[rows] == "a", (6, 1)))
+
+
+def test_a_subgroup_by_a_column_with_holes_differs_between_tables(imputation):
+    found = shift(
+        imputation, imputation.adjusted(Delta("age", 1.0, where="smoker == 'yes'")), "age"
+    )
+    rows = imputation.decoded("age")[0]
+    meant = np.stack([(t["smoker"] == "yes").to_numpy()[rows] for t in imputation])
+    np.testing.assert_allclose(found, meant, atol=1e-9)
+    assert meant.std(0).max() > 0
+
+
+def test_a_table_each_and_a_prior(imputation):
+    each = np.arange(6.0)
+    found = shift(imputation, imputation.adjusted(Delta("age", each)), "age")
+    np.testing.assert_allclose(found, np.broadcast_to(each[:, None], found.shape), atol=1e-9)
+    prior = imputation.adjusted(Delta("age", stats.norm(1.0, 2.0)))
+    drawn = shift(imputation, prior, "age")[:, 0]
+    slices = np.sort(np.floor(6 * stats.norm(1.0, 2.0).cdf(drawn)))
+    assert slices.tolist() == [0, 1, 2, 3, 4, 5]  # one of each sixth
+    again = imputation.adjusted(Delta("age", stats.norm(1.0, 2.0)))
+    assert np.array_equal(again.draws.values, prior.draws.values)
+
+
+def test_a_prior_widens_the_pooled_interval_as_it_should(imputer, X):
+    """Var(delta) times the squared missing rate comes on top of the variance between tables."""
+    imputation = imputer.impute(X, m=200)
+    rate, sd = X["age"].isna().mean(), 6.0
+
+    def mean(table):
+        return [table["age"].mean()], [[0.01]]
+
+    before = imputation.pool(mean)["t"].iloc[0]
+    after = imputation.adjusted(Delta("age", stats.norm(0, sd))).pool(mean)["t"].iloc[0]
+    assert after - before == pytest.approx((rate * sd) ** 2, rel=0.25)
+
+
+def test_rows_are_adjusted_alike_in_any_order(imputer, X):
+    deltas = [Delta("smoker", 1.0), Delta("visits", 0.5), Delta("grade", -1.0)]
+    some = X.iloc[[7, 3, 50, 20, 81]]
+    whole = imputer.impute(X, m=3).adjusted(*deltas)[1]
+    part = imputer.impute(some, m=3).adjusted(*deltas)[1]
+    pd.testing.assert_frame_equal(part, whole.loc[some.index])
+
+
+def test_interval_cells_stay_where_they_are_known():
+    texts = ["<0.5", "1.0", "2.0", None, "3.0", "1.5"] * 12
+    X = pd.DataFrame({"a": texts, "b": np.arange(72.0)})
+    imputer = GNRImputer(
+        kinds={"a": "censored"}, members=1, max_steps=5, random_state=0, verbose=False
+    )
+    imputation = imputer.fit(X).impute(X, m=2)
+    moved = shift(imputation, imputation.adjusted(Delta("a", 10.0)), "a")
+    interval = imputation.table.intervals[imputation.table.missing]
+    np.testing.assert_allclose(moved[:, interval], 0.0)
+    np.testing.assert_allclose(moved[:, ~interval], 10.0)
+
+
+def test_sampled_mechanisms_can_be_adjusted():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=80), "b": rng.choice(["x", "y"], 80)})
+    X.loc[rng.uniform(size=80) < 0.3, "a"] = np.nan
+    X.loc[rng.uniform(size=80) < 0.3, "b"] = None
+    imputer = GNRImputer(
+        mechanism="selection", members=1, max_steps=5, imputation_particles=50, random_state=0,
+        verbose=False,
+    )  # fmt: skip
+    imputation = imputer.fit(X).impute(X, m=2)
+    found = imputation.adjusted(Delta("a", 1.0), Delta("b", 20.0))
+    np.testing.assert_allclose(shift(imputation, found, "a"), 1.0, rtol=1e-6)
+    assert (found.decoded("b")[1] == 1).all()
+
+
+def test_what_is_not_known_of_adjusted_tables_is_refused(imputation):
+    found = imputation.adjusted(Delta("age", 1.0))
+    assert "delta adjusted: ['age']" in repr(found)
+    for ask in (found.interval, found.level_probabilities, lambda: found.adjusted(Delta("age"))):
+        with pytest.raises(ValueError, match="delta adjusted: ask those"):
+            ask()
+    assert len(found.to_long()) == 7 * 90
+    assert found.pool("age ~ score").m == 6
+
+
+@pytest.mark.parametrize(
+    ("delta", "message"),
+    [
+        (Delta("agee"), r"got column 'agee', expected a modelled one of \['age'"),
+        (Delta("site"), r"got level=None for column 'site', expected one of \['Bern'"),
+        (Delta("site", level="Wien"), "got level='Wien' for column 'site'"),
+        (Delta("age", level="x"), "it holds numbers"),
+        (Delta("grade", level="low"), "levels move together"),
+        (Delta("age", [1.0, 2.0]), "got 2 numbers by=.* for each of 6 tables"),
+        (Delta("age", where="agee > 3"), "cannot evaluate where='agee > 3' for column 'age'"),
+        (Delta("age", where=[True]), "gave bool of shape"),
+        (Delta("age", where="age + 1"), "gave float64 of shape .* expected 90 truth values"),
+    ],
+)
+def test_bad_departures_are_named(imputation, delta, message):
+    with pytest.raises(ValueError, match=message):
+        imputation.adjusted(delta)
+
+
+def test_by_is_checked_at_once():
+    with pytest.raises(TypeError, match="got by='much' for column 'a'"):
+        Delta("a", "much")
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        Delta("a", np.nan)
+    with pytest.raises(TypeError, match="expected a Delta or the name"):
+        from pyro_gnr.imputation.sensitivity.delta import as_delta
+
+        as_delta(3)

@@ -1,0 +1,48 @@
+"""A grid is what one gets by adjusting and pooling at each of its points."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pyro_gnr import Delta
+
+
+def test_every_point_is_an_adjusted_pooled_analysis(imputation):
+    grid = imputation.delta_grid(
+        "age ~ score", {"age": [-2.0, 0.0], Delta("score", where="group == 'a'"): [0.0, 1.0, 2.0]}
+    )
+    assert grid.shape[0] == 2 * 3 * 2
+    assert grid.columns[:3].tolist() == ["delta age", "delta score", "term"]
+    assert grid.units == {"delta age": "the column's own unit", "delta score": "log-odds"}
+    point = grid[(grid["delta age"] == -2.0) & (grid["delta score"] == 2.0)].set_index("term")
+    alone = (
+        imputation.adjusted(Delta("age", -2.0), Delta("score", 2.0, where="group == 'a'"))
+        .pool("age ~ score")
+        .summary()
+    )
+    np.testing.assert_array_equal(point[alone.columns], alone)
+    still = grid[(grid["delta age"] == 0.0) & (grid["delta score"] == 0.0)].set_index("term")
+    np.testing.assert_array_equal(still[alone.columns], imputation.pool("age ~ score").summary())
+
+
+def test_two_departures_of_one_column_have_their_own_names(imputation):
+    a, b = Delta("age", where="group == 'a'"), Delta("age", where="group == 'b'")
+    grid = imputation.delta_grid("age ~ 1", {a: [1.0], b: [-1.0]}, level=0.9)
+    assert grid.columns[:2].tolist() == ["delta age", "delta age (2)"]
+    assert grid.level == 0.9
+
+
+@pytest.mark.parametrize(
+    ("grid", "error", "message"),
+    [
+        ({}, TypeError, "expected a dict of numbers by column name"),
+        ([1.0], TypeError, "expected a dict of numbers by column name"),
+        ({"age": []}, ValueError, "for column 'age', expected a row of finite numbers"),
+        ({"age": [np.nan]}, ValueError, "for column 'age'"),
+        ({"agee": [1.0]}, ValueError, "got column 'agee'"),
+        ({Delta("age", stats.norm(0, 1)): [1.0]}, TypeError, "got a prior for column 'age'"),
+    ],
+)
+def test_bad_grids(imputation, grid, error, message):
+    with pytest.raises(error, match=message):
+        imputation.delta_grid("age ~ 1", grid)

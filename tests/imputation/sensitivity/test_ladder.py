@@ -1,0 +1,98 @@
+"""One analysis under several mechanisms, each as if it had been done alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pyro_gnr import GNRImputer, compare_mechanisms
+from pyro_gnr.imputation.sensitivity.ladder import MECHANISMS
+
+
+def table(n=70):
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=n)
+    X = pd.DataFrame({"a": a, "b": a + rng.normal(size=n), "c": rng.choice(["x", "y"], n)})
+    return X.mask(rng.uniform(size=X.shape) < 0.2)
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return GNRImputer(
+        max_steps=5, members=2, latent_dim=1, imputation_particles=50, random_state=0,
+        verbose=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def found(quick):
+    return compare_mechanisms(table(), "a ~ b", imputer=quick, m=4)
+
+
+def test_all_of_the_ladder_side_by_side(found, quick):
+    assert found.index.get_level_values("mechanism").unique().tolist() == list(MECHANISMS)
+    assert found.failed == {}
+    alone = quick.set_params(mechanism="conjunction").fit(table()).impute(table(), m=4)
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(found.loc["conjunction"]), alone.pool("a ~ b").summary()
+    )
+    quick.set_params(mechanism="selection")  # the caller's imputer was not touched
+    assert found.pooled["selection"].m == 4
+
+
+def test_fit_is_of_rows_held_out_and_decides_nothing(found):
+    fit = found.fit
+    assert fit["held_out_values"].notna().all()
+    # Ignorable says nothing of the holes: a bound on both it does not have.
+    assert fit["held_out_values_and_holes"].isna().tolist() == [True] + [False] * 5
+    rest = fit.iloc[1:]
+    assert (rest["held_out_values_and_holes"] < rest["held_out_values"]).all()
+    assert "cannot decide among these mechanisms" in repr(found)
+
+
+def test_one_that_fails_is_told_and_the_rest_goes_on(quick):
+    steps = {"sound": "ignorable", "wrong": {"name": "self_masking", "direction": {"d": "high"}}}
+    found = compare_mechanisms(table(), "a ~ b", imputer=quick, m=2, mechanisms=steps, held_out=0)
+    assert list(found.failed) == ["wrong"]
+    assert "wrong failed" in repr(found)
+    assert found.fit["held_out_values"].isna().all()
+    with pytest.raises(ValueError, match="no mechanism could be fitted"):
+        compare_mechanisms(table(), "a ~ b", imputer=quick, m=2, mechanisms={"w": steps["wrong"]})
+
+
+def test_levels_that_only_held_out_rows_have_do_not_stop_it(quick):
+    X = table()
+    rows = np.random.default_rng(0).permutation(70)
+    X.loc[rows[0], "c"] = "rare"
+    found = compare_mechanisms(
+        X, "a ~ b", imputer=quick, m=2, mechanisms=["ignorable"], held_out=0.1
+    )
+    assert list(found.failed) == ["ignorable, held-out fit"]
+    assert len(found) == 2
+
+
+def test_arrays_and_polars(quick):
+    pl = pytest.importorskip("polars")
+    X = table()[["a", "b"]]
+
+    def mean(completed):
+        column = completed[:, 0] if isinstance(completed, np.ndarray) else completed["a"]
+        return [column.mean()], [[1.0]]
+
+    kinds = [compare_mechanisms(x, mean, imputer=quick, m=2, mechanisms=["ignorable"]) for x in (
+        X.to_numpy(), pl.from_pandas(X))]  # fmt: skip
+    assert all(len(one) == 1 for one in kinds)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"held_out": 1.0}, ValueError, "got held_out=1.0"),
+        ({"m": 1}, ValueError, "got m=1"),
+        ({"mechanisms": "ignorable"}, TypeError, "expected a list of names"),
+        ({"mechanisms": []}, ValueError, "got no mechanism"),
+        ({"level": 95}, ValueError, "level"),
+    ],
+)
+def test_bad_arguments(options, error, message):
+    with pytest.raises(error, match=message):
+        compare_mechanisms(table(), "a ~ b", **options)

@@ -1,0 +1,100 @@
+"""The tipping point that is found is the one that can be computed by hand."""
+
+import numpy as np
+import pytest
+
+from pyro_gnr import Delta
+
+
+def mean(table):
+    """A mean whose variance does not depend on delta."""
+    return {"mean": [table["age"].mean()]}["mean"], [[0.5]]
+
+
+def mean_log_odds(table):
+    return [table["smoker"].eq("yes").mean()], [[0.001]]
+
+
+def test_search_equals_the_analytic_point(imputation, X):
+    pooled = imputation.pool(mean)
+    lower, upper = pooled.conf_int().iloc[0]
+    rate = X["age"].isna().mean()
+    found = imputation.tipping_point(mean, "age", value=lower - 1.3)
+    assert found.below == pytest.approx(-1.3 / rate, abs=1e-6)
+    assert found.above is None
+    assert "lies above" in found.conclusion
+    found = imputation.tipping_point(mean, "age", value=upper + 0.7, level=0.95)
+    assert found.above == pytest.approx(0.7 / rate, abs=1e-6)
+    assert found.below is None
+    middle = imputation.tipping_point(mean, "age", value=(lower + upper) / 2)
+    assert middle.above == pytest.approx((upper - lower) / 2 / rate, abs=1e-6)
+    assert middle.below == pytest.approx(-middle.above, abs=1e-6)
+    assert "holds" in middle.conclusion
+
+
+def test_multiples_of_a_departure(imputation, X):
+    lower = imputation.pool(mean).conf_int()["lower"].item()
+    one = imputation.tipping_point(mean, Delta("age", 2.0), value=lower - 1.0, within=(-9, 0))
+    other = imputation.tipping_point(mean, "age", value=lower - 1.0, within=(-18, 0))
+    assert 2 * one.below == pytest.approx(other.below, abs=1e-6)
+    assert one.above is None
+    # In a subgroup it takes more.
+    some = imputation.tipping_point(
+        mean, Delta("age", where="group == 'a'"), value=lower - 0.5, within=(-60, 0)
+    )
+    rate = (X["age"].isna() & (X["group"] == "a")).mean()
+    assert some.below == pytest.approx(-0.5 / rate, abs=1e-6)
+
+
+def test_a_conclusion_of_ones_own(imputation, X):
+    estimate = imputation.pool(mean)["estimate"].item()
+    rate = X["age"].isna().mean()
+
+    def mean_is_below(pooled):
+        return pooled["estimate"].item() < estimate + 0.9
+
+    found = imputation.tipping_point(mean, "age", conclusion=mean_is_below)
+    assert found.above == pytest.approx(0.9 / rate, abs=1e-4)
+    assert found.below is None
+    assert "mean_is_below is True as the model says" in str(found)
+
+
+def test_levels_tip_in_log_odds(imputation):
+    at_zero = imputation.pool(mean_log_odds)
+    lower = at_zero.conf_int()["lower"].item()
+    found = imputation.tipping_point(mean_log_odds, "smoker", value=lower - 0.05)
+    assert found.unit == "log-odds"
+    assert found.spread is None
+    assert -3 < found.below < 0
+    # It holds on the near side of the point and not on the far one.
+    near, far = (
+        imputation.adjusted(Delta("smoker", found.below + step)).pool(mean_log_odds)
+        for step in (1e-3, -1e-3)
+    )
+    assert near.conf_int()["lower"].item() > lower - 0.05
+    assert far.conf_int()["lower"].item() <= lower - 0.05 + 1e-12
+
+
+def test_nothing_found_is_said(imputation):
+    found = imputation.tipping_point(mean, "age", value=-1000.0)
+    assert (found.below, found.above) == (None, None)
+    assert "does not change for any delta in" in str(found)
+    column = imputation.table.schema.modelled[0]
+    np.testing.assert_allclose(found.within, (-3 * column.scale, 3 * column.scale))
+
+
+def test_it_prints_as_a_sentence_with_its_caution(imputation):
+    lower = imputation.pool(mean).conf_int()["lower"].item()
+    text = str(imputation.tipping_point(mean, "age", value=lower - 1.0))
+    assert "it changes at -" in text
+    assert "observed sd" in text
+    assert "no data can say" in text
+
+
+def test_bad_arguments(imputation):
+    with pytest.raises(ValueError, match="expected two finite numbers"):
+        imputation.tipping_point(mean, "age", within=(1.0, 2.0))
+    with pytest.raises(ValueError, match=r"got term=None, expected one of \['Intercept', 'score'"):
+        imputation.tipping_point("age ~ score", "age")
+    with pytest.raises(ValueError, match="expected a modelled one"):
+        imputation.tipping_point(mean, "agee")
