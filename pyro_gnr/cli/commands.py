@@ -16,6 +16,7 @@ from pyro_gnr.cli.errors import show_warning
 from pyro_gnr.cli.fit import fit
 from pyro_gnr.cli.impute import impute
 from pyro_gnr.cli.pool import pool
+from pyro_gnr.cli.sensitivity import sensitivity
 
 __all__ = ["app", "main"]
 
@@ -50,5 +51,5 @@ def _options(
     """Multiple imputation of tables whose holes may not be random."""
 
 
-for command in (describe, fit, impute, pool, config, ampute, demo):
+for command in (describe, fit, impute, pool, sensitivity, config, ampute, demo):
     app.command()(command)

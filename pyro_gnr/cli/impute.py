@@ -11,6 +11,7 @@ import typer
 
 from pyro_gnr.cli.errors import errors
 from pyro_gnr.cli.imputations import write_imputations
+from pyro_gnr.cli.models import imputer_and_table
 from pyro_gnr.cli.options import (
     ConfigOption,
     DirectionOption,
@@ -19,6 +20,7 @@ from pyro_gnr.cli.options import (
     LikelihoodOption,
     MechanismOption,
     MembersOption,
+    ModelOption,
     PriorOption,
     QuietOption,
     RowKeyOption,
@@ -29,13 +31,11 @@ from pyro_gnr.cli.options import (
 )
 from pyro_gnr.cli.outputs import IMPUTATIONS, check_output
 from pyro_gnr.cli.summary import summarise
-from pyro_gnr.cli.tables import check_same_columns, check_training_table, labelled
-from pyro_gnr.cli.wanted import Wanted, new_imputer
+from pyro_gnr.cli.tables import labelled
+from pyro_gnr.cli.wanted import Wanted
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from pyro_gnr import GNRImputer, MultipleImputation
+    from pyro_gnr import MultipleImputation
 
 __all__ = ["impute"]
 
@@ -46,9 +46,6 @@ OutputOption = Annotated[
         help="A .csv or .parquet file: one long table, in which .imp 0 is the original. "
         "Any other name: a directory of M tables and a manifest.",
     ),
-]
-ModelOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="A saved model. Without one, fit first.")
 ]
 
 
@@ -102,29 +99,10 @@ def _impute_and_write(
             inputs = [path for path in (table, model, wanted.config) if path is not None]
             check_output(output, ours=IMPUTATIONS, force=force, inputs=inputs)
             path = stack.enter_context(staged(output, replace=force))
-            imputer, source = _imputer_and_table(table, model, wanted=wanted, quiet=quiet)
+            imputer, source = imputer_and_table(table, model, wanted=wanted, quiet=quiet)
             frame = labelled(source)
         if model is None:
             imputer.fit(frame)
         imputation = imputer.impute(frame, m=m, seed=None if model is None else wanted.seed)
         write_imputations(imputation, path, source=table, index=source.index)
     return imputation
-
-
-def _imputer_and_table(
-    table: Path, model: Path | None, *, wanted: Wanted, quiet: bool
-) -> tuple[GNRImputer, pd.DataFrame]:
-    """A new imputer or the saved one, and a table that suits it."""
-    from pyro_gnr import GNRImputer
-    from pyro_gnr.data.files import read_table
-
-    if model is None:
-        imputer = new_imputer(wanted, quiet=quiet)
-        source = read_table(table)
-        check_training_table(source, imputer, wanted)
-    else:
-        wanted.check_absent(model)
-        imputer = GNRImputer.load(model).set_params(verbose=not quiet)
-        source = read_table(table)
-        check_same_columns(source, imputer, table=table, model=model)
-    return imputer, source

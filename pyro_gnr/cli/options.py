@@ -16,6 +16,7 @@ __all__ = [
     "LikelihoodOption",
     "MechanismOption",
     "MembersOption",
+    "ModelOption",
     "PriorOption",
     "QuietOption",
     "RowKeyOption",
@@ -119,6 +120,9 @@ MembersOption = Annotated[
         metavar="G",
         help="Fits of an ensemble, for the uncertainty of parameters (default 5); 1 is faster.",
     ),
+]
+ModelOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="A saved model. Without one, fit first.")
 ]
 StepsOption = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Most training steps of the fit.")

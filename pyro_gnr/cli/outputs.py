@@ -7,9 +7,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["FOREIGN", "IMPUTATIONS", "check_file", "check_output", "is_file"]
+__all__ = ["FOREIGN", "IMPUTATIONS", "SENSITIVITY", "check_file", "check_output", "is_file"]
 
-IMPUTATIONS = "pyro_gnr imputations"  # what a manifest says the directory is
+# What a manifest says the directory is.
+IMPUTATIONS, SENSITIVITY = "pyro_gnr imputations", "pyro_gnr sensitivity"
 
 # Formats that a name may ask for and that are not written.
 FOREIGN = frozenset(

@@ -1,0 +1,310 @@
+"""The command ``pyro-gnr sensitivity``: what the answer hangs on that no data can tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pyro_gnr.cli.console import rich_table, show
+from pyro_gnr.cli.errors import errors
+from pyro_gnr.cli.models import imputer_and_table
+from pyro_gnr.cli.options import (
+    ConfigOption,
+    DirectionOption,
+    ForceOption,
+    KindOption,
+    MechanismOption,
+    MembersOption,
+    ModelOption,
+    QuietOption,
+    RowKeyOption,
+    SeedOption,
+    StepsOption,
+    TableArgument,
+    TablesOption,
+    parse_pairs,
+)
+from pyro_gnr.cli.outputs import SENSITIVITY, check_output
+from pyro_gnr.cli.tables import labelled
+from pyro_gnr.cli.wanted import Wanted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pyro_gnr import Delta, GNRImputer, MultipleImputation
+    from pyro_gnr.imputation.sensitivity import DeltaGrid, Ladder, TippingPoint
+
+__all__ = ["sensitivity"]
+
+FormulaOption = Annotated[
+    str, typer.Option(metavar="FORMULA", help="The analysis, such as 'bmi ~ age + C(sex)'.")
+]
+AnalysisOption = Annotated[
+    str,
+    typer.Option("--analysis", metavar="NAME", help="Its model in statsmodels: ols, logit, ..."),
+]
+DeltaOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--delta",
+        metavar="COLUMN=LOW:HIGH:N",
+        help="Pool at N departures of the column's missing values from the model, LOW to HIGH: in "
+        "its unit; in logarithms for positive columns and counts; in log-odds for levels. Two of "
+        "them make a map.",
+    ),
+]
+TipOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tip",
+        metavar="COLUMN",
+        help="Find how far the column's missing values must be off for the conclusion about "
+        "--term to change. Repeatable.",
+    ),
+]
+TermOption = Annotated[
+    str | None, typer.Option(metavar="TERM", help="The term of --tip and of the pictures.")
+]
+ValueOption = Annotated[
+    float, typer.Option(metavar="VALUE", help="Against which its interval is held.")
+]
+WhereOption = Annotated[
+    str | None,
+    typer.Option(metavar="EXPRESSION", help="Move only rows such as 'age > 60'."),
+]
+CategoryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--category", metavar="COLUMN=LEVEL", help="Level of a column whose log-odds move."
+    ),
+]
+LadderOption = Annotated[
+    bool,
+    typer.Option("--ladder", help="Fit six mechanisms and do the analysis under each of them."),
+]
+LevelOption = Annotated[float, typer.Option(metavar="LEVEL", help="Level of the intervals.")]
+OutputOption = Annotated[
+    Path | None, typer.Option(metavar="OUT", help="A directory for tables and pictures.")
+]
+
+
+@dataclass
+class Question:
+    """What is asked: an analysis, and what it is held against."""
+
+    formula: str
+    model: str
+    level: float
+    term: str | None
+    value: float
+    grid: dict[Delta | str, list[float]] = field(default_factory=dict)
+    tips: Sequence[Delta] = ()
+
+
+@dataclass
+class Answers:
+    """What was found; None where it was not asked."""
+
+    grid: DeltaGrid | None = None
+    tips: Sequence[TippingPoint] = ()
+    ladder: Ladder | None = None
+
+
+def sensitivity(
+    table: TableArgument,
+    formula: FormulaOption,
+    analysis: AnalysisOption = "ols",
+    delta: DeltaOption = None,
+    tip: TipOption = None,
+    ladder: LadderOption = False,
+    term: TermOption = None,
+    value: ValueOption = 0.0,
+    where: WhereOption = None,
+    category: CategoryOption = None,
+    level: LevelOption = 0.95,
+    output: OutputOption = None,
+    m: TablesOption = 20,
+    model: ModelOption = None,
+    config: ConfigOption = None,
+    kind: KindOption = None,
+    row_key: RowKeyOption = None,
+    seed: SeedOption = None,
+    mechanism: MechanismOption = None,
+    direction: DirectionOption = None,
+    members: MembersOption = None,
+    max_steps: StepsOption = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Ask how an answer depends on what the data cannot say."""
+    wanted = Wanted(
+        config=config, kind=kind, row_key=row_key, seed=seed, mechanism=mechanism,
+        direction=direction, members=members, max_steps=max_steps,
+    )  # fmt: skip
+    with errors(), ExitStack() as stack:
+        with errors(before_work=True):
+            from pyro_gnr.data.files import staged
+
+            place = None
+            if output is not None:
+                inputs = [path for path in (table, model, config) if path is not None]
+                check_output(output, ours=SENSITIVITY, force=force, inputs=inputs)
+                place = stack.enter_context(staged(output, replace=force))
+            question = Question(formula, analysis, level, term, value)
+            question.grid, question.tips = _departures(delta, tip, where, category)
+            if not (question.grid or question.tips or ladder):
+                raise ValueError("nothing is asked: give --delta, --tip or --ladder")
+            imputer, source = imputer_and_table(table, model, wanted=wanted, quiet=quiet)
+        answers = _answer(question, imputer, labelled(source), m=m, fit=model is None, seed=seed,
+                          ladder=ladder)  # fmt: skip
+        if place is not None:
+            _write(answers, place, question)
+    if not quiet:
+        _show(answers, question)
+
+
+def _departures(
+    delta: Sequence[str] | None,
+    tip: Sequence[str] | None,
+    where: str | None,
+    category: Sequence[str] | None,
+) -> tuple[dict[Delta | str, list[float]], list[Delta]]:
+    """Read --delta, --tip, --where and --category."""
+    from pyro_gnr.imputation.sensitivity import Delta
+
+    words = {"option": "--category", "expected": "COLUMN=LEVEL", "example": "site=Graz"}
+    levels = parse_pairs(category, **words)
+    words = {"option": "--delta", "expected": "COLUMN=LOW:HIGH:N", "example": "income=-1:1:9"}
+    ranges = parse_pairs(delta, **words)
+    unused = sorted(set(levels) - set(ranges) - set(tip or ()))
+    if unused:
+        raise ValueError(f"--category names {unused}, which neither --delta nor --tip moves")
+    grid: dict[Delta | str, list[float]] = {
+        Delta(name, level=levels.get(name), where=where): _range(name, text)
+        for name, text in ranges.items()
+    }
+    return grid, [Delta(name, level=levels.get(name), where=where) for name in tip or ()]
+
+
+def _range(name: str, text: str) -> list[float]:
+    import numpy as np
+
+    try:
+        low, high, n = text.split(":")
+        found = np.linspace(float(low), float(high), int(n)).tolist()
+    except ValueError:
+        found = []
+    if not found or not np.isfinite(found).all():
+        raise ValueError(
+            f"--delta {name}={text}: expected COLUMN=LOW:HIGH:N, such as {name}=-1:1:9"
+        )
+    return found
+
+
+def _answer(
+    question: Question,
+    imputer: GNRImputer,
+    frame: pd.DataFrame,
+    *,
+    m: int,
+    fit: bool,
+    seed: int | None,
+    ladder: bool,
+) -> Answers:
+    from pyro_gnr.imputation.sensitivity import compare_mechanisms
+
+    options: dict[str, Any] = {"level": question.level, "model": question.model}
+    answers = Answers()
+    if question.grid or question.tips:
+        if fit:
+            imputer.fit(frame)
+        imputation = imputer.impute(frame, m=m, seed=None if fit else seed)
+        _with_levels(question, imputation)
+        if question.grid:
+            answers.grid = imputation.delta_grid(question.formula, question.grid, **options)
+        answers.tips = [
+            imputation.tipping_point(
+                question.formula, one, term=question.term, value=question.value, **options
+            )
+            for one in question.tips
+        ]
+    if ladder:
+        answers.ladder = compare_mechanisms(
+            frame, question.formula, imputer=imputer, m=m, **options
+        )
+    return answers
+
+
+def _with_levels(question: Question, imputation: MultipleImputation) -> None:
+    """Find the levels that the text of --category stands for."""
+    from pyro_gnr.imputation.sensitivity.delta import as_delta
+
+    levels = {c.name: c.levels or () for c in imputation.table.schema.modelled}
+
+    def meant(delta: Delta | str) -> Delta:
+        delta = as_delta(delta)
+        found = [v for v in levels.get(delta.column, ()) if str(v) == delta.level]
+        return replace(delta, level=found[0]) if found else delta
+
+    question.grid = {meant(delta): values for delta, values in question.grid.items()}
+    question.tips = [meant(delta) for delta in question.tips]
+
+
+def _write(answers: Answers, place: Path, question: Question) -> None:
+    """Write tables and pictures, and a manifest that names them."""
+    from pyro_gnr.data.files import digest, write_table
+    from pyro_gnr.imputation.storage import MANIFEST
+
+    place.mkdir(exist_ok=True)
+    if answers.grid is not None:
+        write_table(answers.grid, place / "grid.csv")
+        if len(answers.grid.units) <= 2:
+            _draw(answers.grid, place / "grid.png", question)
+    if answers.tips:
+        text = "\n".join(map(str, answers.tips))
+        (place / "tipping_points.txt").write_text(text + "\n", encoding="utf-8")
+    if answers.ladder is not None:
+        write_table(answers.ladder.reset_index(), place / "ladder.csv")
+        write_table(answers.ladder.fit.reset_index(), place / "fit.csv")
+        _draw(answers.ladder, place / "ladder.png", question)
+    files = {path.name: digest(path) for path in sorted(place.iterdir())}
+    manifest = {"format": SENSITIVITY, "formula": question.formula, "files": files}
+    (place / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _draw(found: DeltaGrid | Ladder, path: Path, question: Question) -> None:
+    """Draw the term; the last one of the analysis if none is named."""
+    terms = found["term"] if "term" in found else found.index.get_level_values("term")
+    ax = found.plot(question.term or str(terms[len(terms) - 1]), value=question.value)
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # it was made for these axes
+    figure.savefig(path)
+
+
+def _show(answers: Answers, question: Question) -> None:
+    if answers.grid is not None:
+        _show_table("departures from the model", answers.grid)
+    for tip in answers.tips:
+        typer.echo(str(tip))
+    if answers.ladder is not None:
+        from pyro_gnr.imputation.sensitivity.ladder import CANNOT_DECIDE
+
+        _show_table(f"{question.formula}, by mechanism", answers.ladder.reset_index())
+        _show_table("fit, which cannot decide", answers.ladder.fit.reset_index())
+        for name, error in answers.ladder.failed.items():
+            typer.echo(f"{name} failed: {error}")
+        typer.echo(CANNOT_DECIDE)
+
+
+def _show_table(title: str, table: pd.DataFrame) -> None:
+    rows = [
+        [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row]
+        for row in table.itertuples(index=False)
+    ]
+    show(rich_table(title, table.columns, rows))

@@ -1,0 +1,86 @@
+"""Sensitivity analyses from the command line."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from pyro_gnr import Delta, GNRImputer
+
+FIT = ["--max-steps", 3, "--members", 1, "--kind", "row=ignore"]
+SMALL = [*FIT, "--m", 3]
+
+
+@pytest.fixture
+def model(run, table, tmp_path):
+    assert run("fit", table, "--model", tmp_path / "model", *FIT).status == 0
+    return tmp_path / "model"
+
+
+def test_a_grid_and_a_tipping_point(run, table, model, tmp_path):
+    out = tmp_path / "out"
+    ran = run(
+        "sensitivity", table, "--model", model, "--m", 3, "--formula", "income ~ children",
+        "--delta", "income=-1:1:3", "--delta", "region=0:1:2", "--category", "region=south",
+        "--where", "children > 0", "--tip", "income", "--term", "Intercept", "--output", out,
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert "no data can say" in ran.out
+    assert sorted(p.name for p in out.iterdir()) == [
+        "grid.csv", "grid.png", "manifest.json", "tipping_points.txt",
+    ]  # fmt: skip
+    grid = pd.read_csv(out / "grid.csv")
+    assert grid.shape[0] == 3 * 2 * 2
+    imputer = GNRImputer.load(model)
+    frame = pd.read_csv(table)
+    frame.index += 1
+    moved = imputer.impute(frame, m=3).adjusted(
+        Delta("income", -1.0, where="children > 0"),
+        Delta("region", 1.0, level="south", where="children > 0"),
+    )
+    wanted = moved.pool("income ~ children").summary()
+    found = grid[(grid["delta income"] == -1) & (grid.iloc[:, 1] == 1)].set_index("term")
+    pd.testing.assert_frame_equal(found[wanted.columns], wanted, check_names=False)
+
+
+def test_the_ladder(run, table, tmp_path):
+    out = tmp_path / "out"
+    call = [
+        "sensitivity",
+        table,
+        "--formula",
+        "income ~ children",
+        "--ladder",
+        *SMALL,
+        "--output",
+        out,
+    ]
+    ran = run(*call)
+    assert ran.status == 0, ran.err
+    assert "Fit cannot decide among these mechanisms" in ran.out
+    ladder = pd.read_csv(out / "ladder.csv")
+    assert ladder["mechanism"].nunique() + len(ran.out.split(" failed: ")) - 1 >= 6
+    assert (out / "ladder.png").stat().st_size > 1000
+    files = json.loads((out / "manifest.json").read_text())["files"]
+    assert set(files) == {"ladder.csv", "fit.csv", "ladder.png"}
+    assert run(*call).status == 2  # not over what is there
+    assert run(*call, "--force", "--quiet").out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing is asked: give --delta, --tip or --ladder"),
+        (["--delta", "income=1"], "--delta income=1: expected COLUMN=LOW:HIGH:N"),
+        (["--delta", "income=0:1:0"], "expected COLUMN=LOW:HIGH:N"),
+        (["--delta", "incom=0:1:2"], "got column 'incom', expected a modelled one"),
+        (["--delta", "region=0:1:2"], "got level=None for column 'region'"),
+        (["--tip", "income"], "got term=None, expected one of"),
+        (["--tip", "income", "--category", "region=x"], "--category names ['region']"),
+        (["--delta", "income=0:1:2", "--output", "x.csv"], "expected a directory"),
+    ],
+)
+def test_wrong_calls(run, table, arguments, message):
+    ran = run("sensitivity", table, "--formula", "income ~ children", *SMALL, *arguments)
+    assert ran.status == 2
+    assert message in ran.err
