@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from pyro_gnr.data.datasets import load_nhanes
     from pyro_gnr.imputation.imputer import GNRImputer
     from pyro_gnr.imputation.multiple import MultipleImputation
-    from pyro_gnr.imputation.pooling import pool, pool_scalar
+    from pyro_gnr.imputation.pooling.pool import pool
+    from pyro_gnr.imputation.pooling.scalar import pool_scalar
     from pyro_gnr.imputation.sensitivity import Delta, compare_mechanisms
 
 __version__ = version("pyro-gnr")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from pyro_gnr import MultipleImputation
 
 __all__ = ["write_imputations"]
-
-VERSIONED = ("pyro-gnr", "torch", "pyro-ppl", "numpy", "pandas", "narwhals", "pyarrow")
 
 
 def write_imputations(
@@ -62,5 +58,6 @@ def _manifest(imputation: MultipleImputation, path: Path, source: Path | None) -
         "imputed_cells": imputed_cells(imputation),
         "rows_with_high_pareto_k": unreliable_rows(imputation),
         "files": {p.relative_to(path).as_posix(): digest(p) for p in files},
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in VERSIONED},
+        "ledger": (found := imputation.ledger().to_dict()),
+        "versions": found["versions"],
     }

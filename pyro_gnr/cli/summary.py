@@ -25,13 +25,6 @@ __all__ = [
 
 EXTRAPOLATED = 0.5  # share of a column's imputed values beyond its observed ones that is said
 FEW_CELLS = 10  # a mean or share of fewer imputed cells says little
-ASSUMPTIONS = {
-    "Conjunction": "holes depend on what the columns share",
-    "Ignorable": "holes depend on observed values only",
-    "SelfMasking": "a cell is missing because of its own value",
-    "Selection": "holes depend on all values of their row, on missing ones too",
-    "NoSelfCensoring": "holes depend on what the columns share and on all values but their own",
-}
 
 
 def imputed_cells(imputation: MultipleImputation) -> dict[str, int]:
@@ -43,7 +36,7 @@ def imputed_cells(imputation: MultipleImputation) -> dict[str, int]:
 
 def unreliable_rows(imputation: MultipleImputation) -> int:
     """Count the rows whose weights say too little about their own error."""
-    from pyro_gnr.imputation.multiple import RELIABLE_K
+    from pyro_gnr.imputation.ledger import RELIABLE_K
 
     rows = imputation.diagnostics
     return int(((rows["pareto_k"] > RELIABLE_K) & (rows["n_imputed"] > 0)).sum())
@@ -75,7 +68,7 @@ def comparison(imputation: MultipleImputation) -> pd.DataFrame:
 
 def summarise(imputation: MultipleImputation, *, output: Path, seconds: float) -> None:
     """Print what was made, under which assumption, and how far to trust it."""
-    from pyro_gnr.imputation.multiple import RELIABLE_K
+    from pyro_gnr.imputation.ledger import RELIABLE_K
 
     cells, rows = imputed_cells(imputation), len(imputation.table.keys)
     typer.echo(
@@ -115,7 +108,7 @@ def _mechanism(imputation: MultipleImputation) -> str:
     from pyro_gnr.model.mechanisms import SelfMasking
 
     mechanism = imputation.fitted.model.m_given_ux
-    name, assumption = type(mechanism).__name__, ASSUMPTIONS.get(type(mechanism).__name__, "")
+    name, assumption = type(mechanism).__name__, mechanism.assumption
     if isinstance(mechanism, SelfMasking) and mechanism.direction in ("high", "low"):
         assumption += f", the {mechanism.direction}er the more often"
     return f"mechanism: {name} ({f'{assumption}; ' if assumption else ''}no data can test it)"

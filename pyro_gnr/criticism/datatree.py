@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyro_gnr import __version__
 from pyro_gnr.criticism.checks import incomplete_columns, observed_values
 from pyro_gnr.data import Column
 from pyro_gnr.imputation.multiple import MultipleImputation
@@ -65,7 +65,7 @@ def to_datatree(imputation: MultipleImputation) -> xarray.DataTree:
 
     Returns:
         The tree; its attributes are m, seed, mechanism, configuration (of the imputer that was
-        fitted, as JSON), pyro_gnr_version and note.
+        fitted, as JSON), pyro_gnr_version, ledger (as JSON) and note.
 
     Example:
         >>> from pyro_gnr import GNRImputer
@@ -146,7 +146,8 @@ def _attributes(imputation: MultipleImputation) -> dict[str, Any]:
         "seed": fitted.seed,
         "mechanism": type(fitted.model.m_given_ux).__name__,
         "configuration": json.dumps(dict(fitted.configuration), ensure_ascii=False),
-        "pyro_gnr_version": __version__,
+        "pyro_gnr_version": version("pyro-gnr"),
+        "ledger": json.dumps(imputation.ledger().to_dict()),
         "note": TREE_NOTE,
     }
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyro_gnr.data import Column, Table
 from pyro_gnr.imputation.fitted import Draws, FittedModel
+from pyro_gnr.imputation.ledger import RELIABLE_K, Ledger, ledger
 from pyro_gnr.imputation.pooling import MixedDraws, Pooled, pool, pool_draws
 from pyro_gnr.imputation.pooling.nesting import as_members
 from pyro_gnr.imputation.sensitivity.adjusting import adjusted_values
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = ["MultipleImputation"]
-
-# Above this Pareto k importance weights say too little about their own error.
-RELIABLE_K = 0.7
 
 
 class MultipleImputation:
@@ -501,6 +499,14 @@ class MultipleImputation:
                 f"{what} is not known of imputations that are delta adjusted: ask those that "
                 "they were made from."
             )
+
+    def ledger(self) -> Ledger:
+        """Say what these imputations rest on, what was checked, and what no data can say.
+
+        Returns:
+            Prints as a page; `to_dict()` gives it in plain values.
+        """
+        return ledger(self)
 
     def to_datatree(self) -> xarray.DataTree:
         """Give observed data, mask, imputations and row bounds as an ArviZ `DataTree`."""

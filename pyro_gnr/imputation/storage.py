@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pyro_gnr import __version__
 from pyro_gnr.data import Schema
 from pyro_gnr.data.files import staged
 from pyro_gnr.imputation.configuration import configured
@@ -94,7 +94,7 @@ def _manifest(imputer: GNRImputer) -> dict[str, Any]:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "files": [WEIGHTS],
-        "versions": {"pyro_gnr": __version__, "torch": torch.__version__},
+        "versions": {"pyro_gnr": version("pyro-gnr"), "torch": torch.__version__},
         "configuration": dict(imputer._at_work().configuration),
         "verbose": imputer.verbose,
         "parts": _parts(fitted),

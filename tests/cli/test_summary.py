@@ -4,8 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyro_gnr.cli.summary import ASSUMPTIONS
-
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -39,12 +37,6 @@ def test_the_summary_says_what_is_extrapolated(impute, tmp_path, mechanism):
     else:
         [line] = lines
         assert re.fullmatch(r"a: \d+% of imputed values are beyond all observed ones; .*", line)
-
-
-def test_every_mechanism_has_its_line():
-    from pyro_gnr.model.registry import MECHANISMS
-
-    assert set(ASSUMPTIONS) == {cls.__name__ for cls in MECHANISMS.values()}
 
 
 def test_quiet(impute, table, tmp_path):

@@ -9,10 +9,7 @@ import pytest
 from pyro_gnr import GNRImputer, MultipleImputation
 from pyro_gnr.data import Schema
 from pyro_gnr.imputation.fitted import Draws
-
-
-class Ignorable:
-    """Stands for a mechanism: only its name is read."""
+from pyro_gnr.model.mechanisms import Ignorable
 
 
 class FakeModel:
@@ -22,6 +19,7 @@ class FakeModel:
     configuration = {"mechanism": "ignorable", "random_state": 7}
     model = SimpleNamespace(m_given_ux=Ignorable())
     members = ((model, None),)
+    particles_each = 1000
 
     def row_bounds(self, table):
         return -np.arange(float(len(table.keys)))

@@ -22,7 +22,7 @@ def tree(mixed_imputation):
 def test_groups_and_attributes(tree, mixed_imputation):
     groups = {"posterior", "observed_data", "constant_data", "log_likelihood"}
     assert set(tree.children) == groups
-    attrs = {k: v for k, v in tree.attrs.items() if k != "note"}
+    attrs = {k: v for k, v in tree.attrs.items() if k not in ("note", "ledger")}
     config = json.loads(attrs.pop("configuration"))
     assert config["kinds"] == {"id": "ignore"} and config["max_steps"] == 20
     assert GNRImputer.from_config(config).to_config() == config

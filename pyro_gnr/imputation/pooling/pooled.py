@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from pyro_gnr.imputation.pooling.rules import Moments, moments, spread
 from pyro_gnr.imputation.pooling.terms import find_terms
 from pyro_gnr.imputation.pooling.wald import PooledTest, d1, d2
 from pyro_gnr.imputation.pooling.words import heading, notes
+
+if TYPE_CHECKING:
+    from pyro_gnr.imputation.ledger import Ledger
 
 __all__ = ["Pooled"]
 
@@ -215,6 +218,22 @@ class Pooled(pd.DataFrame):
             )
         }
         return advise(parts, one_member=nesting.one_member, cv=cv, level=level)
+
+    def ledger(self) -> Ledger:
+        """Say what the answer rests on: see `MultipleImputation.ledger`; here with M checked, too.
+
+        Raises:
+            ValueError: the tables came from a list or from files, and what made them is not known.
+        """
+        from pyro_gnr.imputation.ledger import ledger
+
+        tables: Any = self._study.tables
+        if not hasattr(tables, "ledger"):
+            raise ValueError(
+                "the tables came without the imputation that made them: pool by its own method, "
+                "MultipleImputation.pool."
+            )
+        return ledger(tables, self)
 
     def fit(self, i: int) -> Any:
         """Do the analysis once more on table i, 0 <= i < M, and give what it returns."""

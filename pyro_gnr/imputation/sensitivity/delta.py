@@ -67,6 +67,12 @@ class Delta:
                 f"got by={self.by!r} for column {self.column!r}, expected finite numbers."
             )
 
+    def __str__(self) -> str:
+        by = self.by if hasattr(self.by, "ppf") or np.ndim(self.by) else f"{float(self.by):+g}"
+        level = "" if self.level is None else f" (level {self.level!r})"
+        where = "" if self.where is None else f" where {self.where}"
+        return f"missing values of {self.column!r}{level} by {by}{where}"
+
     def times(self, factor: float) -> Delta:
         """Give the same departure, so many times as far.
 

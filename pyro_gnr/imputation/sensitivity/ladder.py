@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from pyro_gnr.imputation.ledger import RELIABLE_K
 from pyro_gnr.imputation.pooling import Pooled
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.settings import is_number, is_whole
@@ -30,8 +31,6 @@ MECHANISMS: dict[str, object] = {
     "selection": "selection",
     "no self-censoring": "no_self_censoring",
 }
-# Above this Pareto k importance weights say too little about their own error.
-RELIABLE_K = 0.7
 CANNOT_DECIDE = (
     "Fit cannot decide among these mechanisms: models that fit the observed cells and holes alike "
     "say different things of what is missing, and no data can tell which is right. Where the "

@@ -66,6 +66,8 @@ class Mechanism(Part):
     """
 
     missing_x: ClassVar[Literal["sampled", "unused", "collapsed"]] = "sampled"
+    # Why cells are missing, in a few words; reports say it.
+    assumption: ClassVar[str] = ""
 
     @abstractmethod
     def build(self, columns: Sequence[Column], u_dim: int, *, rates: Tensor) -> None:

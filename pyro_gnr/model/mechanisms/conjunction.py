@@ -40,6 +40,7 @@ class Conjunction(Mechanism):
     """
 
     has_holes: Tensor
+    assumption = "holes depend on what the columns share"
     missing_x = "unused"
     starts_linear = True
 

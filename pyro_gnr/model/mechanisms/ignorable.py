@@ -26,6 +26,7 @@ class Ignorable(Mechanism):
         True
     """
 
+    assumption = "holes depend on observed values only"
     missing_x = "unused"
 
     def build(self, columns: Sequence[Column], u_dim: int, *, rates: Tensor) -> None:

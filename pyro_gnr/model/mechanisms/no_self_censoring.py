@@ -37,6 +37,7 @@ class NoSelfCensoring(Mechanism):
         torch.Size([7])
     """
 
+    assumption = "holes depend on what the columns share and on all values but their own"
     has_holes: Tensor
     others: Tensor
 

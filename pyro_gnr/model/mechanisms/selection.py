@@ -50,6 +50,7 @@ class Selection(Mechanism):
         torch.Size([7])
     """
 
+    assumption = "holes depend on all values of their row, on missing ones too"
     has_holes: Tensor
 
     def __init__(self, *, hidden: int = 0) -> None:

@@ -72,6 +72,7 @@ class SelfMasking(Collapsible):
         True
     """
 
+    assumption = "a cell is missing because of its own value"
     sign: Tensor
     free: Tensor
     plain: Tensor

@@ -1,0 +1,199 @@
+"""The assumption ledger: what an imputation rests on, what was checked, and what nothing can."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pyro_gnr.model.mechanisms.claims import claims
+from pyro_gnr.model.part import hyperparameters
+from pyro_gnr.model.registry import plain
+
+if TYPE_CHECKING:
+    from pyro_gnr.imputation.multiple import MultipleImputation
+    from pyro_gnr.imputation.pooling.pooled import Pooled
+
+__all__ = ["UNTESTABLE", "VERSIONED", "Check", "Ledger", "ledger"]
+
+VERSIONED = ("pyro-gnr", "torch", "pyro-ppl", "numpy", "pandas", "narwhals", "pyarrow")
+UNTESTABLE = (
+    "Why cells are missing, and so whether the mechanism is right: the same observed cells and "
+    "holes can come from another one with other missing values. Ask how the answer changes with "
+    "it (delta adjustment, tipping points, other mechanisms)."
+)
+# Above this Pareto k importance weights say too little about their own error; so many effective
+# particles a row are few.
+RELIABLE_K, FEW_PARTICLES = 0.7, 50
+# Share of incomplete rows that may be unreliable, and of a column's imputed values that may lie
+# beyond the observed ones, before a check fails.
+MOST_ROWS, MOST_BEYOND = 0.05, 0.5
+
+
+class Check(NamedTuple):
+    """One check, of what can be checked.
+
+    Attributes:
+        name: what of.
+        passed: whether it did.
+        text: the number, and what was expected.
+    """
+
+    name: str
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What an imputation, or what was pooled from it, rests on; prints as a page.
+
+    Attributes:
+        mechanism: name of the assumed mechanism.
+        options: its hyperparameters.
+        assumption: why cells are missing, in a few words.
+        identified: when the mechanism is identified or right.
+        fails: when and how it fails.
+        untestable: what no data can say.
+        checks: what was checked.
+        departures: delta adjustments, in words.
+        missing: missing cells by column.
+        rows: N.
+        m: number of tables.
+        members: fits that made them.
+        particles: of the importance posterior, all members together.
+        seed: of the draws.
+        versions: of the programs.
+    """
+
+    mechanism: str
+    options: dict[str, Any]
+    assumption: str
+    identified: str
+    fails: str
+    untestable: str
+    checks: tuple[Check, ...]
+    departures: tuple[str, ...]
+    missing: dict[str, int]
+    rows: int
+    m: int
+    members: int
+    particles: int
+    seed: int
+    versions: dict[str, str]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """Checks that did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it in plain values, which JSON has."""
+        return {**asdict(self), "checks": [check._asdict() for check in self.checks]}
+
+    def __str__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        cells = sum(self.missing.values())
+        lines = [
+            f"Assumed mechanism: {self.mechanism}({options}): {self.assumption}.",
+            f"  {self.identified}",
+            f"  {self.fails}",
+            f"Untestable: {self.untestable}",
+            *(f"Departure: {departure}" for departure in self.departures),
+            "Checked:",
+            *(f"  [{'ok' if c.passed else '!!'}] {c.name}: {c.text}" for c in self.checks),
+            f"{cells:,} missing cells in {len(self.missing)} columns of {self.rows:,} rows; "
+            f"{self.m} tables by {self.members} member(s), {self.particles:,} particles, seed "
+            f"{self.seed}.",
+            "Versions: " + ", ".join(f"{name} {v}" for name, v in self.versions.items()),
+        ]
+        return "\n".join(lines)
+
+
+def ledger(imputation: MultipleImputation, pooled: Pooled | None = None) -> Ledger:
+    """Draw up the ledger of an imputation, or of what was pooled from it.
+
+    Args:
+        imputation: M tables.
+        pooled: an analysis of them, for the checks of M.
+
+    Example:
+        >>> from pyro_gnr import GNRImputer
+        >>> X = np.array([[1.0, 0.0], [2.5, 1.0], [3.0, np.nan], [4.0, 1.0]] * 10)
+        >>> found = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=3).ledger()
+        >>> found.mechanism, found.m, found.members, found.missing
+        ('Conjunction', 3, 5, {'x1': 10})
+        >>> [check.name for check in found.checks]
+        ['importance weights', 'effective particles', 'extrapolation', 'parameter uncertainty']
+    """
+    fitted, table = imputation.fitted, imputation.table
+    mechanism = fitted.model.m_given_ux
+    said = claims(mechanism)
+    counts = (~table.observed).sum(0)
+    checks = [*_checks_of_rows(imputation), _extrapolation(imputation), _members(imputation)]
+    if pooled is not None:
+        checks.append(_tables(pooled))
+    return Ledger(
+        mechanism=type(mechanism).__name__,
+        options=plain(hyperparameters(mechanism)),
+        **said._asdict(),
+        untestable=UNTESTABLE,
+        checks=tuple(checks),
+        departures=tuple(str(delta) for delta in imputation.deltas),
+        missing={c.name: int(n) for c, n in zip(table.schema.modelled, counts, strict=True) if n},
+        rows=len(table.keys),
+        m=imputation.m,
+        members=len(fitted.members),
+        particles=fitted.particles_each * len(fitted.members),
+        seed=fitted.seed,
+        versions={"python": platform.python_version()} | {p: version(p) for p in VERSIONED},
+    )
+
+
+def _checks_of_rows(imputation: MultipleImputation) -> list[Check]:
+    known = ~np.isnan(imputation.draws.ess)
+    n = max(int(known.sum()), 1)
+    bad = int((imputation.draws.pareto_k[known] > RELIABLE_K).sum())
+    few = int((imputation.draws.ess[known] < FEW_PARTICLES).sum())
+    allowed = f"at most {MOST_ROWS:.0%} are expected"
+    return [
+        Check(
+            "importance weights",
+            bad <= MOST_ROWS * n,
+            f"{bad:,} of {n:,} incomplete rows have a Pareto k above {RELIABLE_K}; {allowed}",
+        ),
+        Check(
+            "effective particles",
+            few <= MOST_ROWS * n,
+            f"{few:,} of {n:,} incomplete rows have fewer than {FEW_PARTICLES}; {allowed}",
+        ),
+    ]
+
+
+def _extrapolation(imputation: MultipleImputation) -> Check:
+    shares = imputation.summary()["beyond_observed"].dropna()
+    far = shares[shares > MOST_BEYOND]
+    text = f"no column has more than {MOST_BEYOND:.0%} of its imputed values beyond all observed"
+    if len(far):
+        named = ", ".join(f"{name} {share:.0%}" for name, share in far.items())
+        text = (
+            f"imputed values beyond all observed ones: {named}; they rest on the mechanism and "
+            "the likelihood's tail alone"
+        )
+    return Check("extrapolation", not len(far), text)
+
+
+def _members(imputation: MultipleImputation) -> Check:
+    n = len(np.unique(imputation.members))
+    text = f"the tables come from {n} fits to reweighted rows"
+    if n == 1:
+        text = "the tables come from one fit: standard errors leave the parameters' out"
+    return Check("parameter uncertainty", n > 1, text)
+
+
+def _tables(pooled: Pooled) -> Check:
+    advice = pooled.advice()
+    return Check("number of tables", advice.limit == "nothing", advice.text)

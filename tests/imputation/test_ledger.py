@@ -1,0 +1,102 @@
+"""The ledger says what was assumed and checked, in words and in plain values."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pyro_gnr import Delta, pool
+from pyro_gnr.imputation.fitted import Draws
+from pyro_gnr.imputation.ledger import UNTESTABLE
+from pyro_gnr.imputation.multiple import MultipleImputation
+
+
+@pytest.fixture(scope="module")
+def imputation(fitted, X):
+    return fitted.impute(X, m=4)
+
+
+def checks(found):
+    return {check.name: check for check in found.checks}
+
+
+def test_it_says_what_the_imputation_is(imputation, X):
+    found = imputation.ledger()
+    assert found.mechanism == "Conjunction"
+    assert found.assumption == "holes depend on what the columns share"
+    assert found.untestable == UNTESTABLE
+    assert (found.rows, found.m, found.members, found.particles, found.seed) == (60, 4, 1, 50, 0)
+    assert found.missing == {name: int(X[name].isna().sum()) for name in found.missing}
+    assert sum(found.missing.values()) == len(imputation.table.missing[0])
+    assert found.versions["numpy"] == np.__version__
+    assert json.loads(json.dumps(found.to_dict()))["checks"][0]["name"] == "importance weights"
+    text = str(found)
+    for part in ("Conjunction()", "Identified", "Fails, undetectably", "Untestable: Why cells"):
+        assert part in text
+
+
+def test_checks_pass_and_fail_by_the_numbers(imputation):
+    n = len(imputation.table.keys)
+    draws = imputation.draws
+    some = ~np.isnan(draws.ess)
+
+    def with_rows(share, *, k, ess):
+        bad = np.flatnonzero(some)[: int(share * some.sum())]
+        ks, esses = np.where(some, 0.1, np.nan), np.where(some, 900.0, np.nan)
+        ks[bad], esses[bad] = k, ess
+        changed = MultipleImputation(
+            imputation.table, Draws(draws.values, esses, ks), imputation.fitted
+        )
+        return checks(changed.ledger())
+
+    assert n == 60
+    good = with_rows(0.04, k=0.9, ess=3.0)
+    assert good["importance weights"].passed
+    assert good["effective particles"].passed
+    bad = with_rows(0.2, k=0.9, ess=3.0)
+    assert not bad["importance weights"].passed
+    assert not bad["effective particles"].passed
+    assert "Pareto k above 0.7" in bad["importance weights"].text
+
+
+def test_one_member_fails_and_several_pass(imputation, imputer_of, ignored, X):
+    assert not checks(imputation.ledger())["parameter uncertainty"].passed
+    several = imputer_of(kinds=ignored, members=2).fit(X).impute(X, m=4)
+    assert checks(several.ledger())["parameter uncertainty"].passed
+    assert "2 member(s)" in str(several.ledger())
+
+
+def test_extrapolation_is_named(imputation):
+    values = imputation.draws.values.copy()
+    assert checks(imputation.ledger())["extrapolation"].passed
+    bp = [c.name for c in imputation.table.schema.modelled].index("bp")
+    values[:, imputation.table.missing[1] == bp] = 50.0
+    far = MultipleImputation(
+        imputation.table, imputation.draws._replace(values=values), imputation.fitted
+    )
+    check = checks(far.ledger())["extrapolation"]
+    assert not check.passed
+    assert "bp 100%" in check.text
+    assert check in far.ledger().failed
+
+
+def test_departures_are_told(imputation):
+    found = imputation.adjusted(Delta("bp", -2.0, where="weight > 60")).ledger()
+    assert found.departures == ("missing values of 'bp' by -2 where weight > 60",)
+    assert "Departure: missing values of 'bp'" in str(found)
+
+
+def test_what_was_pooled_has_m_checked_too(imputation):
+    pooled = imputation.pool("bp ~ weight")
+    found = checks(pooled.ledger())["number of tables"]
+    assert found.text == pooled.advice().text
+    assert found.passed == (pooled.advice().limit == "nothing")
+    with pytest.raises(ValueError, match="came without the imputation"):
+        pool(list(imputation), "bp ~ weight").ledger()
+
+
+def test_the_tree_carries_it(imputation):
+    tree = imputation.to_datatree()
+    assert json.loads(tree.attrs["ledger"]) == json.loads(
+        json.dumps(imputation.ledger().to_dict())
+    )
