@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ __all__ = [
     "unreliable_rows",
 ]
 
-EXTRAPOLATED = 0.5  # share of a column's imputed values beyond its observed ones that is said
 FEW_CELLS = 10  # a mean or share of fewer imputed cells says little
 
 
@@ -87,21 +85,8 @@ def summarise(imputation: MultipleImputation, *, output: Path, seconds: float) -
             )
         )
     typer.echo(f"{counted(unreliable_rows(imputation), 'row')} with Pareto k above {RELIABLE_K}")
-    for line in _extrapolated(imputation):
-        typer.echo(line)
-
-
-def _extrapolated(imputation: MultipleImputation) -> Iterator[str]:
-    """Columns of a self-masking model whose imputed values hardly meet observed ones."""
-    from pyro_gnr.model.mechanisms import SelfMasking
-
-    if isinstance(imputation.fitted.model.m_given_ux, SelfMasking):
-        for name, share in imputation.summary()["beyond_observed"].items():
-            if share > EXTRAPOLATED:
-                yield (
-                    f"{name}: {share:.0%} of imputed values are beyond all observed ones; "
-                    "extrapolated: rests on the mechanism and the likelihood's tail alone"
-                )
+    for check in imputation.ledger().failed:
+        typer.echo(f"check failed, {check.name}: {check.text}")
 
 
 def _mechanism(imputation: MultipleImputation) -> str:

@@ -31,12 +31,17 @@ def test_the_summary_says_what_is_extrapolated(impute, tmp_path, mechanism):
     frame.to_csv(tmp_path / "cut.csv", index=False)
     ran = impute(tmp_path / "cut.csv", tmp_path / "out", "--mechanism", *mechanism.split())
     assert ran.status == 0
-    lines = [line for line in ran.out.splitlines() if "extrapolated" in line]
+    lines = [line for line in ran.out.splitlines() if "extrapolation" in line]
     if mechanism == "ignorable":
         assert not lines
     else:
         [line] = lines
-        assert re.fullmatch(r"a: \d+% of imputed values are beyond all observed ones; .*", line)
+        assert re.search(r"imputed values beyond all observed ones: a \d+%; they rest on", line)
+
+
+def test_the_summary_says_which_checks_failed(impute, table, tmp_path):
+    ran = impute(table, tmp_path / "out")
+    assert "check failed, parameter uncertainty: the tables come from one fit" in ran.out
 
 
 def test_quiet(impute, table, tmp_path):
