@@ -134,6 +134,9 @@ def ledger(imputation: MultipleImputation, pooled: Pooled | None = None) -> Ledg
     said = claims(mechanism)
     counts = (~table.observed).sum(0)
     checks = [*_checks_of_rows(imputation), _extrapolation(imputation), _members(imputation)]
+    if imputation.constraints is not None:
+        kept = imputation.constraints.inconsistent == 0
+        checks.append(Check("constraints", kept, str(imputation.constraints)))
     if pooled is not None:
         checks.append(_tables(pooled))
     return Ledger(

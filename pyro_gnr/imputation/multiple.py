@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from pyro_gnr.data import Column, Table
+from pyro_gnr.imputation.constraints import (
+    Constraints,
+    Derived,
+    check_constraints,
+    constrained_parts,
+)
 from pyro_gnr.imputation.fitted import Draws, FittedModel
 from pyro_gnr.imputation.ledger import RELIABLE_K, Ledger, ledger
 from pyro_gnr.imputation.pooling import MixedDraws, Pooled, pool, pool_draws
@@ -44,6 +51,8 @@ class MultipleImputation:
         fitted: the model that drew them.
         members: (M,) the fitted member that drew each table, whole numbers; None: in turn.
         deltas: departures from the model that `draws` have in them; see `adjusted`.
+        constraints: what was asked of them and what it took; see `constrained`.
+        derived: cells of columns that are not modelled.
 
     Raises:
         ValueError: there is not one member a table.
@@ -68,6 +77,8 @@ class MultipleImputation:
         *,
         members: Sequence[int] | NDArray[np.intp] | None = None,
         deltas: Sequence[Delta] = (),
+        constraints: Constraints | None = None,
+        derived: Derived | None = None,
     ) -> None:
         self.table = table
         self.draws = draws
@@ -76,6 +87,8 @@ class MultipleImputation:
         in_turn = np.arange(len(draws.values)) % len(fitted.members)
         self.members: NDArray[np.intp] = in_turn if found is None else found
         self.deltas = tuple(deltas)
+        self.constraints = constraints
+        self._derived = Derived() if derived is None else derived
         self._chances: dict[int, NDArray[np.float64]] = {}
 
     @property
@@ -95,7 +108,8 @@ class MultipleImputation:
         """
         if not hasattr(i, "__index__"):
             raise TypeError(f"got index {i!r}, expected the whole number of one table.")
-        return self.table.fill(self.draws.values[i])
+        i = range(self.m)[i]
+        return self._derived.fill(self.table.fill(self.draws.values[i]), i)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(self.m))
@@ -165,7 +179,7 @@ class MultipleImputation:
             raise ValueError(
                 f"got level={level!r}, expected a probability in (0, 1), such as 0.9."
             )
-        self._refuse_adjusted("interval()")
+        self._refuse_changed("interval()")
         rows, cols = self.table.missing
         columns = self.table.schema.modelled
         tails = torch.tensor([(1 - level) / 2, (1 + level) / 2])
@@ -204,7 +218,7 @@ class MultipleImputation:
             >>> chances.shape, chances.columns.tolist()
             ((40, 4), ['.id', 'column', 'level', 'probability'])
         """
-        self._refuse_adjusted("level_probabilities()")
+        self._refuse_changed("level_probabilities()")
         rows, cols = self.table.missing
         columns = self.table.schema.modelled
         counts = np.array([len(c.levels or ()) for c in columns], dtype=np.intp)[cols]
@@ -380,8 +394,9 @@ class MultipleImputation:
             model's, and are refused.
 
         Raises:
-            ValueError: a departure names no modelled column or does not suit it, or this is
-                adjusted already: adjust the original by all departures at once.
+            ValueError: a departure names no modelled column or does not suit it, or one that is
+                derived from others (`constrained`), or this is adjusted already: adjust the
+                original by all departures at once.
             TypeError: one is no `Delta`.
 
         Source: van Buuren, Flexible Imputation of Missing Data, 2nd ed., section 9.2; Carpenter
@@ -395,12 +410,81 @@ class MultipleImputation:
             >>> round(float(higher[0]["a"].mean() - imputation[0]["a"].mean()), 6)
             0.1
         """
-        self._refuse_adjusted("adjusted()")
+        if self.deltas:
+            raise ValueError("these are adjusted already: give all departures at once.")
         found = [as_delta(delta) for delta in deltas]
+        derived = () if self.constraints is None else self.constraints.derive
+        computed = [d.column for d in found if d.column in derived]
+        if computed:
+            raise ValueError(f"columns {computed} are derived from others: adjust those.")
         draws = self.draws._replace(values=adjusted_values(self, found))
-        return MultipleImputation(
+        moved = MultipleImputation(
             self.table, draws, self.fitted, members=self.members, deltas=found
         )
+        return moved if self.constraints is None else moved._with(self.constraints)
+
+    def constrained(
+        self,
+        derive: Mapping[str, Callable[[Any], Any]] | None = None,
+        *,
+        keep: Callable[[Any], Any] | None = None,
+        repair: Callable[[Any], Any] | None = None,
+        tries: int = 20,
+    ) -> MultipleImputation:
+        """Give imputations that are consistent: derived columns, rejected and repaired draws.
+
+        Bounds of a single column are the business of its likelihood (kinds "positive",
+        "bounded(0, 20)", "count"; `Truncated`). Between columns, an inconsistent row is drawn
+        anew, as a whole, from the same posterior: what is kept follows that posterior given that
+        it is consistent. Observed cells never change.
+
+        A derived column is best left out of the model (kind "ignore"), where it would say again
+        what its parts say. Departures (`adjusted`) of constrained imputations are derived and
+        repaired anew, but not redrawn.
+
+        Args:
+            derive: by column of the table, a function of a completed table (of the caller's type)
+                that gives all its values; the missing ones are taken. Later ones see earlier ones.
+            keep: a function of a completed table that gives N truth values, True where a row is
+                consistent.
+            repair: a function of a completed table that gives it back mended; of rows that are
+                inconsistent after all tries, or of all rows if there is no `keep`.
+            tries: how often an inconsistent row is drawn anew, >= 0.
+
+        Returns:
+            The M tables; their `constraints` say how many rows were drawn anew, repaired, and
+            are inconsistent to the end.
+
+        Raises:
+            ValueError: a column is unknown; a function gives another shape, missing values, values
+                that the column cannot have, or changes what was observed; nothing is asked; or
+                this is constrained already.
+            TypeError: what should be a function is none.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"kg": [60, None, 80, 90.0] * 9, "m": [1.6, 1.7, 1.8, 1.9] * 9})
+            >>> X["bmi"] = X["kg"] / X["m"] ** 2
+            >>> imputer = GNRImputer(kinds={"bmi": "ignore"}, max_steps=10, random_state=0)
+            >>> bmi = {"bmi": lambda table: table["kg"] / table["m"] ** 2}
+            >>> found = imputer.fit(X).impute(X, m=2).constrained(bmi)
+            >>> found[0]["bmi"].isna().sum().item()
+            0
+        """
+        if self.constraints is not None:
+            raise ValueError("these are constrained already: give all constraints at once.")
+        rule = Constraints(derive=dict(derive or {}), keep=keep, repair=repair, tries=tries)
+        check_constraints(self, rule)
+        return self._with(rule)
+
+    def _with(self, rule: Constraints) -> MultipleImputation:
+        """Constrain; what departs from the model cannot be drawn anew from it."""
+        rule = replace(rule, tries=0) if self.deltas else rule
+        values, derived, found = constrained_parts(self, rule)
+        return MultipleImputation(
+            self.table, self.draws._replace(values=values), self.fitted, members=self.members,
+            deltas=self.deltas, constraints=found, derived=derived,
+        )  # fmt: skip
 
     def delta_grid(
         self,
@@ -493,11 +577,12 @@ class MultipleImputation:
             self._chances[member] = found
         return self._chances[member]
 
-    def _refuse_adjusted(self, what: str) -> None:
-        if self.deltas:
+    def _refuse_changed(self, what: str) -> None:
+        if self.deltas or self.constraints is not None:
+            changed = "delta adjusted" if self.deltas else "constrained"
             raise ValueError(
-                f"{what} is not known of imputations that are delta adjusted: ask those that "
-                "they were made from."
+                f"{what} is not known of imputations that are {changed}: ask those that they "
+                "were made from."
             )
 
     def ledger(self) -> Ledger:

@@ -168,9 +168,11 @@ def test_sampled_mechanisms_can_be_adjusted():
 def test_what_is_not_known_of_adjusted_tables_is_refused(imputation):
     found = imputation.adjusted(Delta("age", 1.0))
     assert "delta adjusted: ['age']" in repr(found)
-    for ask in (found.interval, found.level_probabilities, lambda: found.adjusted(Delta("age"))):
+    for ask in (found.interval, found.level_probabilities):
         with pytest.raises(ValueError, match="delta adjusted: ask those"):
             ask()
+    with pytest.raises(ValueError, match="give all departures at once"):
+        found.adjusted(Delta("age"))
     assert len(found.to_long()) == 7 * 90
     assert found.pool("age ~ score").m == 6
 

@@ -1,0 +1,215 @@
+"""Constrained imputations are consistent, counted, and follow the posterior given that."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pyro_gnr import Delta, GNRImputer
+
+
+def people(n=120, *, seed=0):
+    rng = np.random.default_rng(seed)
+    height = rng.normal(1.7, 0.1, n)
+    X = pd.DataFrame(
+        {
+            "height": height,
+            "weight": 22 * height**2 + rng.normal(0, 8, n),
+            "low": rng.normal(80, 8, n),
+            "site": rng.choice(["a", "b"], n),
+        }
+    )
+    X["high"] = X["low"] + np.abs(rng.normal(8, 8, n))
+    X["bmi"] = X["weight"] / X["height"] ** 2
+    X.loc[rng.uniform(size=n) < 0.3, "weight"] = np.nan
+    X.loc[rng.uniform(size=n) < 0.3, "high"] = np.nan
+    X.loc[rng.uniform(size=n) < 0.2, "site"] = None
+    X.loc[X["weight"].isna() | (rng.uniform(size=n) < 0.1), "bmi"] = np.nan
+    return X
+
+
+def bmi(table):
+    return table["weight"] / table["height"] ** 2
+
+
+def ordered(table):
+    return table["low"] < table["high"]
+
+
+def apart(table):
+    return table["low"] + 8 < table["high"]
+
+
+def make(**kinds):
+    return GNRImputer(
+        kinds=kinds, members=2, latent_dim=2, hidden=8, max_steps=20, imputation_particles=100,
+        random_state=0, verbose=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def X():
+    return people()
+
+
+@pytest.fixture(scope="module")
+def imputation(X):
+    return make(bmi="ignore").fit(X).impute(X, m=4)
+
+
+def test_a_derived_column_follows_from_the_others(imputation, X):
+    found = imputation.constrained({"bmi": bmi})
+    for table, before in zip(found, imputation, strict=True):
+        missing = X["bmi"].isna()
+        pd.testing.assert_series_equal(table["bmi"][~missing], X["bmi"][~missing])
+        np.testing.assert_array_equal(table["bmi"][missing], bmi(before)[missing])
+        pd.testing.assert_frame_equal(table.drop(columns="bmi"), before.drop(columns="bmi"))
+    long = found.to_long()
+    assert long.loc[long[".imp"] == 0, "bmi"].isna().sum() == X["bmi"].isna().sum()
+    assert not long.loc[long[".imp"] > 0, "bmi"].isna().any()
+    assert found.pool("bmi ~ height").m == 4
+
+
+def test_a_modelled_column_can_be_derived_too(X):
+    found = make().fit(X).impute(X, m=2).constrained({"bmi": bmi})
+    for table in found:
+        missing = X["bmi"].isna()
+        np.testing.assert_allclose(table["bmi"][missing], bmi(table)[missing], rtol=1e-12)
+    rows, values = found.decoded("bmi")
+    np.testing.assert_allclose(values[1], found[1]["bmi"].to_numpy()[rows])
+
+
+def test_levels_can_be_derived_and_later_ones_see_earlier_ones(imputation):
+    found = imputation.constrained(
+        {
+            "site": lambda t: pd.Series(np.where(t["weight"] > 65, "a", "b")),
+            "bmi": lambda t: np.where(t["site"] == "a", 1.0, 2.0),
+        }
+    )
+    table, missing = found[0], people()["bmi"].isna()
+    assert (
+        table["bmi"][missing].tolist()
+        == np.where(table["site"] == "a", 1.0, 2.0)[missing].tolist()
+    )
+
+
+def test_inconsistent_rows_are_drawn_anew_and_counted(imputation, X):
+    before = np.stack([~ordered(table) for table in imputation])
+    assert before.sum() > 5  # the test can fail
+    found = imputation.constrained(keep=ordered)
+    assert found.constraints.redrawn == before.sum()
+    assert found.constraints.inconsistent == 0
+    assert all(ordered(table).all() for table in found)
+    for i, (old, new) in enumerate(zip(imputation, found, strict=True)):
+        pd.testing.assert_frame_equal(old[~before[i]], new[~before[i]])
+        observed = X.notna()
+        pd.testing.assert_frame_equal(new.where(observed), X.where(observed))
+    assert "constraints" in {check.name for check in found.ledger().checks}
+
+
+def test_what_is_kept_follows_the_posterior_given_that_it_is_consistent(X):
+    """Rejection: the same distribution as that of the consistent ones among many draws."""
+    imputer = make(bmi="ignore").fit(X)
+    many = imputer.impute(X, m=2000)
+    rows, values = many.decoded("high")
+    low = X["low"].to_numpy()[rows]
+    kept = values > low + 8
+    expected = np.array([v[k].mean() for v, k in zip(values.T, kept.T, strict=True)])
+    spread = np.array([v[k].std() for v, k in zip(values.T, kept.T, strict=True)])
+    _, found = imputer.impute(X, m=200).constrained(keep=apart, tries=30).decoded("high")
+    enough = kept.mean(0) > 0.2
+    z = (found.mean(0) - expected)[enough] / (spread[enough] / np.sqrt(200))
+    # All draws of a member share its importance sample: wider than independent draws.
+    assert np.sqrt(np.mean(z**2)) < 1.8
+    plain = (values.mean(0) - expected)[enough] / (spread[enough] / np.sqrt(200))
+    assert np.sqrt(np.mean(plain**2)) > 3  # without rejection it would be seen
+
+
+def test_rows_that_cannot_be_consistent_are_repaired_or_counted(imputation):
+    def never(table):
+        return table["high"] > 1000
+
+    def mended(table):
+        table["high"] = np.where(table["high"] <= 1000, 2000.0, table["high"])
+        return table.where(people().isna(), people())
+
+    stuck = imputation.constrained(keep=never, tries=2)
+    n = int(people()[["weight", "high", "site", "bmi"]].isna().any(axis=1).sum())
+    assert stuck.constraints.inconsistent >= 4 * int(people()["high"].isna().sum())
+    assert stuck.constraints.inconsistent <= 4 * n
+    assert not {c.name: c for c in stuck.ledger().checks}["constraints"].passed
+    found = imputation.constrained(keep=never, repair=mended, tries=1)
+    missing = people()["high"].isna()
+    assert all((table["high"][missing] == 2000.0).all() for table in found)
+    assert found.constraints.repaired == 4 * missing.sum()
+    assert "repaired" in str(found.constraints)
+
+
+def test_repair_of_consistent_rows_is_not_taken(imputation):
+    def constant(table):
+        table.loc[people()["high"].isna(), "high"] = 90.0
+        return table
+
+    found = imputation.constrained(keep=ordered, repair=constant, tries=0)
+    for old, new in zip(imputation, found, strict=True):
+        good = ordered(old)
+        pd.testing.assert_frame_equal(old[good], new[good])
+        assert (new["high"][~good] == 90.0).all()
+
+
+def test_departures_of_constrained_imputations(imputation):
+    found = imputation.constrained({"bmi": bmi}, keep=ordered)
+    same = found.adjusted(Delta("weight", 0.0))
+    for one, other in zip(found, same, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    heavier = found.adjusted(Delta("weight", 5.0))
+    table, missing = heavier[0], people()["bmi"].isna()
+    np.testing.assert_allclose(table["bmi"][missing], bmi(table)[missing])
+    grid = found.delta_grid("bmi ~ 1", {"weight": [0.0, 5.0]})
+    assert grid["estimate"][1] > grid["estimate"][0]
+    with pytest.raises(ValueError, match=r"columns \['bmi'\] are derived from others"):
+        make().fit(people()).impute(people(), m=2).constrained({"bmi": bmi}).adjusted(Delta("bmi"))
+
+
+def test_arrays_and_polars():
+    pl = pytest.importorskip("polars")
+    X = people().drop(columns=["site", "bmi"])
+    array = make().fit(X.to_numpy()).impute(X.to_numpy(), m=2)
+    found = array.constrained(keep=lambda t: t[:, 2] < t[:, 3])
+    assert all((t[:, 2] < t[:, 3]).all() for t in found)
+    frame = pl.from_pandas(people().drop(columns="site")).fill_nan(None)
+    kept = make(bmi="ignore").fit(frame).impute(frame, m=2)
+    found = kept.constrained({"bmi": bmi}, keep=ordered)
+    assert found[1]["bmi"].null_count() == 0
+    assert ordered(found[1]).all()
+
+
+def changes_observed(table):
+    table["low"] = 0.0
+    return table
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({}, ValueError, "got no constraint"),
+        ({"derive": {"age": bmi}}, ValueError, r"got derived columns \['age'\]"),
+        ({"derive": {"bmi": 3}}, TypeError, "got 3 for 'bmi', expected a function"),
+        ({"derive": {"bmi": lambda t: t["bmi"]}}, ValueError, "'bmi' has .* missing value"),
+        ({"derive": {"bmi": lambda t: [1.0]}}, ValueError, r"has shape \(1,\), expected \(120,\)"),
+        ({"keep": lambda t: t["low"]}, ValueError, "keep gave float64"),
+        ({"keep": ordered, "tries": -1}, ValueError, "got tries=-1"),
+        ({"repair": changes_observed}, ValueError, "changed observed cells of column 'low'"),
+        ({"repair": lambda t: None}, ValueError, "repair gave NoneType"),
+    ],
+)
+def test_bad_constraints(imputation, options, error, message):
+    with pytest.raises(error, match=message):
+        imputation.constrained(**options)
+
+
+def test_once_only(imputation):
+    found = imputation.constrained({"bmi": bmi})
+    with pytest.raises(ValueError, match="constrained already"):
+        found.constrained({"bmi": bmi})
+    with pytest.raises(ValueError, match="that are constrained: ask those"):
+        found.interval()
