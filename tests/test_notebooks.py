@@ -32,6 +32,7 @@ def test_there_are_notebooks():
     assert [path.name for path in NOTEBOOKS] == [
         "01_story.ipynb",
         "02_swap_prior_likelihood_mechanism.ipynb",
+        "03_pool_and_stress.ipynb",
     ]
 
 
