@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyro_gnr.criticism.checks import incomplete_columns, observed_values
 from pyro_gnr.data import Column
@@ -44,13 +45,16 @@ def to_datatree(imputation: MultipleImputation) -> xarray.DataTree:
     - `posterior`: the imputations, dims (chain, draw, <column>_row), for each incomplete column
       and only its missing cells. They are unknowns given the data, so they are where PyMC puts
       imputed values and where `arviz_stats.summary` and `arviz_plots.plot_dist` look by default;
-      `posterior_predictive` would be replicates of observed cells. chain is the fitted member
-      (one), draw the imputation.
+      `posterior_predictive` would be replicates of observed cells. chain is the fitted member,
+      draw its imputations (one chain of all where members have different numbers of tables).
     - `observed_data`: each modelled column, dims (row), NaN where missing, in the caller's units.
     - `constant_data`: `observed` (row, column), True where the cell is observed.
-    - `log_likelihood`: `row_bound` (chain, draw, row), importance-weighted bound on
-      log p(x_o, m), for which every row is inferred once. There is one value a row and no draws:
-      LOO is not possible from it.
+    - `log_likelihood`: `row_bound` (chain, draw, row), each member's importance-weighted bound on
+      log p(x_o, m), for which every row is inferred once. There is one value a row and member,
+      and no draws: LOO is not possible from it.
+
+    Between chains is what rows weighted anew change: the spread of the members' means is that of
+    the parameters. It is no sign of convergence, nor is its absence one of failure.
 
     A cell known only to lie in an interval ("<0.5") is observed in `observed`, but has draws in
     `posterior` and NaN in `observed_data`.
@@ -74,15 +78,16 @@ def to_datatree(imputation: MultipleImputation) -> xarray.DataTree:
         >>> sorted(tree.children)
         ['constant_data', 'log_likelihood', 'observed_data', 'posterior']
         >>> dict(tree["posterior"]["x1"].sizes)
-        {'chain': 1, 'draw': 3, 'x1_row': 10}
+        {'chain': 3, 'draw': 1, 'x1_row': 10}
     """
     # Takes half a second, and only this function needs it.
     from arviz_base import from_dict
 
     names = _variables(imputation.table.schema.modelled)
     # Two calls: a column has other dims among the imputations than in the table.
-    tree = from_dict(**_imputations(imputation, names))
-    tree.update(from_dict(**_rows(imputation, names)).children)
+    # Members may well be more than the tables of each, which ArviZ would warn of.
+    tree = from_dict(**_imputations(imputation, names), check_conventions=False)
+    tree.update(from_dict(**_rows(imputation, names), check_conventions=False).children)
     for node in (tree.children["posterior"], tree.children["observed_data"]):
         _describe(node, imputation.table.schema.modelled, names)
     tree.attrs = _attributes(imputation)
@@ -93,16 +98,25 @@ def _imputations(imputation: MultipleImputation, names: Mapping[str, str]) -> di
     """Arguments of `from_dict` for the imputed cells."""
     incomplete = incomplete_columns(imputation.table)
     labels = _row_labels(imputation)
+    chains = _chains(imputation.members)
     variables, dims, coords = {}, {}, {}
     taken = {*RESERVED, *names.values()}
     for column in incomplete:
         rows, draws = imputation.decoded(column)
         dim = _unused(f"{names[column]}_row", taken)
-        variables[names[column]] = draws[np.newaxis]
+        variables[names[column]] = draws[chains]
         dims[names[column]] = [dim]
         coords[dim] = labels[rows]
     attrs = {"posterior": {"note": IMPUTATION_NOTE}}
     return {"data": {"posterior": variables}, "dims": dims, "coords": coords, "attrs": attrs}
+
+
+def _chains(members: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Numbers of tables, a row a member; one row where members have different numbers of them."""
+    _, counts = np.unique(members, return_counts=True)
+    if counts.min() != counts.max():
+        return np.arange(len(members))[np.newaxis]
+    return np.argsort(members, kind="stable").reshape(len(counts), -1)
 
 
 def _rows(imputation: MultipleImputation, names: Mapping[str, str]) -> dict[str, Any]:
@@ -112,9 +126,7 @@ def _rows(imputation: MultipleImputation, names: Mapping[str, str]) -> dict[str,
     data = {
         "observed_data": dict(zip(names.values(), observed_values(table).T, strict=True)),
         "constant_data": {"observed": table.observed},
-        "log_likelihood": {
-            "row_bound": imputation.fitted.row_bounds(table)[np.newaxis, np.newaxis]
-        },
+        "log_likelihood": {"row_bound": imputation.fitted.member_bounds(table)[:, np.newaxis]},
     }
     dims = dict.fromkeys(names.values(), ["row"])
     dims |= {"observed": ["row", "column"], "row_bound": ["row"]}

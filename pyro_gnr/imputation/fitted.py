@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from torch import Tensor
 
 from pyro_gnr.data import Schema, Table
@@ -236,11 +237,15 @@ class FittedModel:
 
         p is the mean over members. Without `holes`, the bound on log p(x_o).
         """
-        found = np.empty(len(table.values))
+        bounds = self.member_bounds(table, holes=holes)
+        return np.asarray(logsumexp(bounds, axis=0) - math.log(len(bounds)))
+
+    def member_bounds(self, table: Table, *, holes: bool = True) -> NDArray[np.float64]:
+        """Give the same of every member, (G, N)."""
+        found = np.empty((len(self.members), len(table.values)))
         for batches in self._posteriors(table, np.arange(len(table.values)), holes=holes):
             bounds = torch.stack([batch.posterior.log_evidence for batch in batches])
-            mean = bounds.logsumexp(0) - math.log(len(batches))
-            found[batches[0].rows] = mean.cpu().numpy()
+            found[:, batches[0].rows] = bounds.cpu().numpy()
         return found
 
     def _blend(self, batches: Sequence[Batch]) -> Mixture | Particles | Blend:

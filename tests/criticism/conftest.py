@@ -21,8 +21,8 @@ class FakeModel:
     members = ((model, None),)
     particles_each = 1000
 
-    def row_bounds(self, table):
-        return -np.arange(float(len(table.keys)))
+    def member_bounds(self, table):
+        return -np.arange(float(len(table.keys)))[None]
 
 
 def make_imputation(X, values, *, train=None, kinds=None):

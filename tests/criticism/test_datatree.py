@@ -168,3 +168,25 @@ def test_import_is_light():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_chain_is_a_member(mixed_imputation, mixed_frame):
+    from pyro_gnr import GNRImputer
+
+    imputer = GNRImputer(
+        kinds={"id": "ignore"}, members=2, max_steps=5, imputation_particles=50, random_state=0,
+        verbose=False,
+    )  # fmt: skip
+    imputation = imputer.fit(mixed_frame).impute(mixed_frame, m=6)
+    tree = imputation.to_datatree()
+    draws = imputation.decoded("dose")[1]
+    for g in (0, 1):
+        np.testing.assert_array_equal(tree["posterior"]["dose"][g], draws[imputation.members == g])
+    bounds = tree["log_likelihood"]["row_bound"].to_numpy()[:, 0]
+    assert bounds.shape == (2, len(mixed_frame))
+    mean = np.logaddexp(*bounds) - np.log(2)
+    np.testing.assert_allclose(mean, imputation.fitted.row_bounds(imputation.table))
+    assert np.abs(bounds[0] - bounds[1]).max() > 1e-6
+    # Members with different numbers of tables make no rectangle.
+    uneven = imputer.impute(mixed_frame, m=5).to_datatree()
+    assert dict(uneven["posterior"]["dose"].sizes)["chain"] == 1
