@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from pyro.distributions.torch_distribution import TorchDistribution
@@ -12,14 +14,35 @@ from torch.distributions import constraints
 from torch.nn.functional import pad
 
 from pyro_gnr.model.conditionals import Shape
-from pyro_gnr.model.transport import transport
+from pyro_gnr.model.transport import BOUND_GAP, SMALLEST_POSITIVE, transport
 
-__all__ = ["Atoms", "OnGrid", "Tilted"]
+__all__ = ["LOGARITHM", "LOG_ODDS", "PLAIN", "Atoms", "Curve", "OnGrid", "Tilted"]
 
 # Of Newton's method, which finds a value between two nodes.
 NEWTON_STEPS = 5
-# Weights of the six nodes around a cell, of spacing 1, in its integral.
-CELL = tuple(w / 1440.0 for w in (11.0, -93.0, 802.0, 802.0, -93.0, 11.0))
+# Weights of five nodes around one that a sum up to and with it is corrected by: half of its own
+# mass lies beyond, and its neighbours tell the rest.
+HALVED = tuple(w / 1440.0 for w in (-11.0, 82.0, -720.0, -82.0, 11.0))
+
+
+class Curve(NamedTuple):
+    """A rising map of values to all real numbers: forth, and back to values off any bound."""
+
+    forth: Callable[[Tensor], Tensor]
+    back: Callable[[Tensor], Tensor]
+
+
+def _positive(x: Tensor) -> Tensor:
+    return x.clamp(SMALLEST_POSITIVE, 1.0 / SMALLEST_POSITIVE)
+
+
+def _inside(x: Tensor) -> Tensor:
+    return x.clamp(BOUND_GAP, 1.0 - BOUND_GAP)
+
+
+PLAIN = Curve(lambda x: x, lambda y: y)
+LOGARITHM = Curve(lambda x: _positive(x).log(), lambda y: _positive(y.exp()))
+LOG_ODDS = Curve(lambda x: torch.logit(_inside(x)), lambda y: _inside(torch.sigmoid(y)))
 
 
 class OnGrid(TorchDistribution):
@@ -28,13 +51,14 @@ class OnGrid(TorchDistribution):
     Args:
         nodes: (S, ..., C), ascending.
         log_mass: (S, ..., C) log-masses of the nodes; they sum to one.
+        curve: x -> y; values between nodes, where there are any, are found on the scale of y.
     """
 
     arg_constraints = {}
     has_rsample = False
 
-    def __init__(self, nodes: Tensor, log_mass: Tensor) -> None:
-        self.nodes, self.mass = nodes, log_mass.exp()
+    def __init__(self, nodes: Tensor, log_mass: Tensor, curve: Curve = PLAIN) -> None:
+        self.nodes, self.mass, self.curve = nodes, log_mass.exp(), curve
         super().__init__(log_mass.shape[1:], validate_args=False)
 
     @property
@@ -55,39 +79,53 @@ class OnGrid(TorchDistribution):
 class Tilted(OnGrid):
     r"""A continuous distribution on nodes x(r), evenly spaced in some r of which x is smooth.
 
-    Between nodes, the density in r is taken as linear and x as cubic.
+    Between nodes, the density in r is taken as linear and y as cubic. The first and the last node
+    repeat their neighbours and are atoms, see `quadrature.nodes`.
     """
 
     support = constraints.real
 
     @cached_property
     def _below(self) -> Tensor:
-        """CDF at the nodes, (..., C, S); cells are integrals of quintics through six nodes."""
-        m = pad(self.mass.double().movedim(0, -1), (2, 2)).unfold(-1, 6, 1)
-        cells = (m * m.new_tensor(CELL)).sum(-1)
-        below = pad(cells.clamp(min=0.0).cumsum(-1), (1, 0))
-        return below / below[..., -1:]
+        """CDF at the nodes, (..., C, S); between any two by the quintic through six nodes."""
+        mass = self.mass.double().movedim(0, -1)
+        first, inner = mass[..., :1], mass[..., 1:-1]
+        beside = pad(inner, (2, 2)).unfold(-1, 5, 1)
+        inner = first + inner.cumsum(-1) + (beside * beside.new_tensor(HALVED)).sum(-1)
+        total = mass.sum(-1, keepdim=True)
+        below = torch.cat([0.0 * first, inner, total], -1) / total
+        return below.clamp(0.0, 1.0).cummax(-1).values
 
     def quantile(self, probability: Tensor) -> Tensor:
         """Invert the CDF: (*sample_shape, ..., C) for probabilities of that shape."""
         p = probability.double()
         i = _place(self._below, p)
         low, high = (_at(self._below, i + k) for k in (0, 1))
-        return _cubic(self._around(i), _share(self._ends(i), _part(low, high, p))).to(self.nodes)
+        around = self._around(i)
+        y = _cubic(around, _share(self._ends(i), _part(low, high, p)))
+        y = torch.minimum(torch.maximum(y, around[1]), around[2])
+        return self.curve.back(y).to(self.nodes)
 
     def cdf(self, value: Tensor) -> Tensor:
         """Give P(x <= value), (..., C)."""
-        i = _place(self.nodes.movedim(0, -1), value.to(self.nodes))
+        y = self.curve.forth(value.double())
+        i = _place(self._bent, y)
         around = self._around(i)
-        share = _part(around[1], around[2], value.double())
+        share = _part(around[1], around[2], y)
         for _ in range(NEWTON_STEPS):
             slope = _cubic_slope(around, share)
-            error = _cubic(around, share) - value.double()
+            error = _cubic(around, share) - y
             share = torch.where(slope > 0.0, share - error / slope, share).clamp(0.0, 1.0)
+        share = torch.where(y >= around[2], 1.0, share)
         first, last = self._ends(i)
         inner = share * (2.0 * first + (last - first) * share) / (first + last)
         low, high = (_at(self._below, i + k) for k in (0, 1))
         return (low + inner * (high - low)).to(value)
+
+    @cached_property
+    def _bent(self) -> Tensor:
+        """Nodes on the scale of y, (..., C, S)."""
+        return self.curve.forth(self.nodes.double()).movedim(0, -1)
 
     def _ends(self, i: Tensor) -> tuple[Tensor, Tensor]:
         """Densities in r at both ends of cell i."""
@@ -97,7 +135,7 @@ class Tilted(OnGrid):
 
     def _around(self, i: Tensor) -> list[Tensor]:
         """Four nodes around cell i."""
-        table = self.nodes.double().movedim(0, -1)
+        table = self._bent
         return [_at(table, (i + k).clamp(0, len(self.nodes) - 1)) for k in (-1, 0, 1, 2)]
 
 

@@ -21,8 +21,10 @@ from typing import NamedTuple
 import torch
 import torch.distributions as td
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
-from pyro_gnr.model.transport import SMALLEST_POSITIVE, cdf, transport
+from pyro_gnr.model.grids import LOG_ODDS, LOGARITHM, PLAIN, Curve
+from pyro_gnr.model.transport import cdf, transport
 
 __all__ = ["MOST_NODES", "Line", "line", "nodes"]
 
@@ -34,20 +36,38 @@ STEP = 0.5
 STEEPEST = 1e3
 # Lines of skewed families are narrower by this factor: nodes are denser, and still reach far.
 TIGHT = 0.7
+# Of a concentration below 1: this much more is where its long tail begins.
+SHIFT = 0.5
+# And for it the line reaches this much further out, in the units of `bend`.
+BENT = 0.1
 # So many nodes the steepest rise takes, at most.
-MOST_NODES = math.ceil(2 * (REACH + math.log(2 * STEEPEST)) / STEP) + 2
+MOST_NODES = math.ceil(2 * (REACH + math.log(2 * STEEPEST)) / STEP) + 4
+# Weights of the outermost nodes, and of all further in, where the integrand does not vanish there.
+GREGORY = (3 / 8, 7 / 6, 23 / 24, 1.0)
+# Of a number of steps: this much more than a whole number is none.
+ROUNDING = 1e-3
 
 
 class Line(NamedTuple):
-    """A rising map between x and v, on whose scale p(x) is about standard normal.
+    """A rising map between x and v, on whose scale p is about standard normal, by way of y.
+
+    y is x itself, its logarithm or its log-odds: a number that tells values near a bound apart
+    where x has run out of digits.
 
     Attributes:
         score: x -> v.
-        value: v -> x and log(dx / dv).
+        value: v -> y and log(dy / dv).
+        log_density: y -> log p(y).
+        curve: x -> y and back.
+        decay: where p(y) falls like exp(-low |y|) below and exp(-high y) above, however slowly,
+            the two exponents (..., C); infinite where it falls faster.
     """
 
     score: Callable[[Tensor], Tensor]
     value: Callable[[Tensor], tuple[Tensor, Tensor]]
+    log_density: Callable[[Tensor], Tensor]
+    curve: Curve = PLAIN
+    decay: tuple[Tensor | float, Tensor | float] = (math.inf, math.inf)
 
 
 @singledispatch
@@ -70,7 +90,7 @@ def line(distribution: td.Distribution) -> Line:
         log_density = -0.5 * v.square() - 0.5 * math.log(2 * math.pi)
         return x, log_density - distribution.log_prob(x)
 
-    return Line(score, value)
+    return Line(score, value, distribution.log_prob)
 
 
 @line.register
@@ -79,57 +99,62 @@ def _(distribution: td.Normal) -> Line:
     return Line(
         lambda x: (x - loc) / scale,
         lambda v: (loc + scale * v, scale.log().expand_as(v)),
+        distribution.log_prob,
     )
 
 
 @line.register
 def _(distribution: td.LogNormal) -> Line:
-    return _of_logarithm(line(distribution.base_dist))
+    score, value, log_density, *_ = line(distribution.base_dist)
+    return Line(lambda x: score(x.clamp(min=0.0).log()), value, log_density, LOGARITHM)
 
 
 @line.register
 def _(distribution: td.StudentT) -> Line:
     # The fewer the degrees of freedom, the farther out the mean has to look.
     bend = (2.5 / distribution.df).clamp(0.5, 1.0)
-    return _heavy(distribution.loc, distribution.scale, bend)
+    score, value = _heavy(distribution.loc, distribution.scale, bend)
+    return Line(score, value, distribution.log_prob)
 
 
 @line.register
 def _(distribution: td.Gamma) -> Line:
     # Around the mode of log x, by its curvature; where x has a long tail to 0, which is
-    # exponential in log x, no wider than the other tail.
-    shape = distribution.concentration
-    scale = TIGHT * (1.0 + shape).rsqrt()
-    return _of_logarithm(_heavy(shape.log() - distribution.rate.log(), scale))
+    # exponential in log x, around where that begins and no wider than the other tail.
+    shape, rate = distribution.concentration, distribution.rate
+    loc, scale = (shape + SHIFT).log() - rate.log(), TIGHT * (1.0 + shape).rsqrt()
+    score, value = _heavy(loc, scale, 0.5 + BENT * (1.0 + shape).reciprocal())
+
+    def log_density(y: Tensor) -> Tensor:
+        at = y + rate.log()
+        return shape * at - at.exp() - torch.lgamma(shape)
+
+    decay = (shape, math.inf)
+    return Line(lambda x: score(x.clamp(min=0.0).log()), value, log_density, LOGARITHM, decay)
 
 
 @line.register
 def _(distribution: td.Beta) -> Line:
     a, b = distribution.concentration1, distribution.concentration0
-    odds = _heavy(a.log() - b.log(), TIGHT * (1.0 + a * b / (a + b)).rsqrt())
+    loc = (a + SHIFT).log() - (b + SHIFT).log()
+    score, value = _heavy(loc, TIGHT * (1.0 + a * b / (a + b)).rsqrt())
 
-    def value(v: Tensor) -> tuple[Tensor, Tensor]:
-        y, log_slope = odds.value(v)
-        slope = torch.nn.functional.logsigmoid(y) + torch.nn.functional.logsigmoid(-y)
-        return torch.sigmoid(y), log_slope + slope
+    def log_density(y: Tensor) -> Tensor:
+        log_beta = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
+        return a * logsigmoid(y) + b * logsigmoid(-y) - log_beta
 
-    return Line(lambda x: odds.score(torch.logit(x.clamp(0.0, 1.0))), value)
+    def place(x: Tensor) -> Tensor:
+        return score(torch.logit(x.clamp(0.0, 1.0)))
 
-
-def _of_logarithm(logs: Line) -> Line:
-    """The line of x from that of log x."""
-
-    def value(v: Tensor) -> tuple[Tensor, Tensor]:
-        y, log_slope = logs.value(v)
-        return y.exp().clamp(min=SMALLEST_POSITIVE), log_slope + y
-
-    return Line(lambda x: logs.score(x.clamp(min=0.0).log()), value)
+    return Line(place, value, log_density, LOG_ODDS, (a, b))
 
 
-def _heavy(loc: Tensor, scale: Tensor, bend: Tensor | float = 0.5) -> Line:
-    """For x = loc + scale sinh(bend v) / bend: near normal in the middle, exponential far out."""
-    return Line(
-        lambda x: torch.asinh(bend * (x - loc) / scale) / bend,
+def _heavy(
+    loc: Tensor, scale: Tensor, bend: Tensor | float = 0.5
+) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], tuple[Tensor, Tensor]]]:
+    """For y = loc + scale sinh(bend v) / bend: near normal in the middle, exponential far out."""
+    return (
+        lambda y: torch.asinh(bend * (y - loc) / scale) / bend,
         lambda v: (
             loc + scale * torch.sinh(bend * v) / bend,
             (scale * torch.cosh(bend * v)).log(),
@@ -142,6 +167,8 @@ def nodes(distribution: td.Distribution, below: Tensor, above: Tensor) -> tuple[
 
     The values are constants. For fixed x_i and spacings dx_i the integral of p(x) f(x) is the sum
     of p(x_i) dx_i f(x_i), and its gradient in the parameters of p and f the gradient of the sum.
+    The first and the last repeat the values beside them, for the mass beyond these: near a bound,
+    where a concentration below 1 leaves mass however close one looks.
 
     Args:
         distribution: p, continuous, batch (..., C).
@@ -154,12 +181,19 @@ def nodes(distribution: td.Distribution, below: Tensor, above: Tensor) -> tuple[
         >>> bool((log_mass.exp() * x.square()).sum() - 1.0 < 1e-4)
         True
     """
+    scale = line(distribution)
     with torch.no_grad():
-        scale = line(distribution)
         ends = [scale.score(x).clamp(-REACH, REACH) for x in (below, above)]
         v, log_dv = _clustered(*(end.expand(distribution.batch_shape) for end in ends))
-        x, log_dx = scale.value(v)
-    return x, distribution.log_prob(x) + (log_dx + log_dv).to(x)
+        y, log_dy = scale.value(v)
+        x = scale.curve.back(y)
+    log_density = scale.log_density(y)
+    log_mass = log_density + (log_dy + log_dv).to(x)
+    first, last = (
+        log_density[i] - torch.as_tensor(rate).log()
+        for i, rate in zip((0, -1), scale.decay, strict=True)
+    )
+    return torch.cat([x[:1], x, x[-1:]]), torch.cat([first[None], log_mass, last[None]])
 
 
 def _clustered(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,10 +202,15 @@ def _clustered(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     k = (2.0 / (second - first).abs()).clamp(1.0, STEEPEST)
     k = torch.where(centre.abs() < REACH, k, 1.0)  # f does not rise within reach
     low, high = (torch.asinh(k * torch.sinh(end - centre)) for end in (-REACH, REACH))
-    n = math.ceil((high - low).max().item() / STEP) if low.numel() else 1
-    place = torch.arange(n + 1, dtype=low.dtype, device=low.device)
-    r = low + STEP * place.reshape(-1, *(1 for _ in low.shape))
-    # Cells that need fewer nodes than others are none the wiser: the rest of theirs have no mass.
-    s = torch.sinh(torch.minimum(r, high))
-    log_slope = 0.5 * ((1.0 + s.square()) / (k.square() + s.square())).log() + math.log(STEP)
-    return centre + torch.asinh(s / k), torch.where(r <= high, log_slope, -torch.inf)
+    # Each cell has its own number of steps. Those that need fewer than others are none the wiser:
+    # the rest of their nodes have no mass.
+    n = ((high - low) / STEP - ROUNDING).ceil()
+    most = int(n.max().item()) if n.numel() else 1
+    place = torch.arange(most + 1, dtype=n.dtype, device=n.device)
+    place = place.reshape(-1, *(1 for _ in n.shape))
+    step, i = (high - low) / n, torch.minimum(place, n)
+    s = torch.sinh(low + step * i)
+    log_slope = 0.5 * ((1.0 + s.square()) / (k.square() + s.square())).log() + step.log()
+    weights = torch.tensor(GREGORY, dtype=n.dtype, device=n.device).log()
+    log_slope = log_slope + weights[torch.minimum(i, n - i).clamp(max=len(GREGORY) - 1).long()]
+    return centre + torch.asinh(s / k), torch.where(place <= n, log_slope, -torch.inf)

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from pyro_gnr.model.directions import directed_factor_analysis
-from pyro_gnr.model.features import SMALLEST_SCALE, FeatureScale
+from pyro_gnr.model.features import SMALLEST_SCALE, Features, FeatureScale
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Encoder, Guide
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
 from pyro_gnr.model.linear import LinearModel, factor_analysis
 from pyro_gnr.model.masked_linear import Cells, MaskedLinear
+from pyro_gnr.model.powers import bent, unbent
 
 __all__ = ["hole_scale", "start"]
 
@@ -68,7 +69,11 @@ def start(
     signs = None if holes is None else mechanism.signs()
     if holes is not None and signs is not None:
         cells = _own_cells(encoder, x[rows], visible[rows], holes[rows], signs)
-        linear = _start_masked(model, encoder, cells, signs=signs, linear=linear)
+        if cells.masked.any():
+            fit = _masked_fit(
+                model, encoder, cells, signs=signs, linear=linear, generator=generator
+            )
+            linear = _start_masked(model, encoder, cells, fit)
     places = torch.arange(len(linear.noise), device=x.device)
     of_values = linear.take(places[: encoder.features.out_dim])
     encoder.start(of_values)
@@ -129,20 +134,50 @@ def _own_cells(
     return Cells(features, seen, (~observed[:, column] & own).to(x.dtype))
 
 
-def _start_masked(
-    model: GNR, encoder: Encoder, cells: Cells, *, signs: Tensor, linear: LinearModel
-) -> LinearModel:
-    """Start a mechanism of the cells' own values; give the linear model of complete columns."""
-    if not cells.masked.any():
-        return linear
+def _masked_fit(
+    model: GNR,
+    encoder: Encoder,
+    cells: Cells,
+    *,
+    signs: Tensor,
+    linear: LinearModel,
+    generator: torch.Generator,
+) -> MaskedLinear:
+    """Fit features that mask themselves, on scales on which likelihoods' tails are normal ones."""
     features = encoder.features
+    floor = torch.where(features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
+    q = _powers(model, features) * features.scale * cells.masked.any(0)
+    if q.any():
+        cells = cells._replace(x=bent(cells.x, q))
+        linear = factor_analysis(
+            cells.x,
+            cells.visible,
+            latent_dim=encoder.directions.shape[1],
+            smallest_noise=floor,
+            generator=generator,
+        )
     fit = directed_factor_analysis(
         cells,
         sign=torch.where(features.discrete, 0.0, signs[features.column]),
         start=linear,
         slope=model.m_given_ux.first_slope,
-        smallest_noise=torch.where(features.discrete, LEVEL_NOISE, SMALLEST_NOISE),
+        smallest_noise=floor,
     )
+    return unbent(fit, q)
+
+
+def _powers(model: GNR, features: Features) -> Tensor:
+    """Give `Likelihood.power` of each feature's column, (F,)."""
+    powers = torch.zeros_like(features.scale)
+    for i, likelihood in enumerate(model.x_given_u.parts()):
+        mine = torch.isin(features.column, model.x_given_u.positions(i))
+        powers[mine] = likelihood.power
+    return powers
+
+
+def _start_masked(model: GNR, encoder: Encoder, cells: Cells, fit: MaskedLinear) -> LinearModel:
+    """Start a mechanism of the cells' own values; give the linear model of complete columns."""
+    features = encoder.features
     numbers = (fit.slope != 0).nonzero()[:, 0]
     mean, scale = features.mean[numbers], features.scale[numbers]
     model.m_given_ux.start_own(

@@ -91,4 +91,4 @@ def _(distribution: OnGrid, index: tuple[Any, ...]) -> OnGrid:
     shape = (len(distribution.nodes), *distribution.batch_shape)
     at = (slice(None), *index)
     nodes = distribution.nodes.expand(shape)[at]
-    return type(distribution)(nodes, distribution.mass[at].log())
+    return type(distribution)(nodes, distribution.mass[at].log(), distribution.curve)

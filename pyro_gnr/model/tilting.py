@@ -8,6 +8,7 @@ counts are summed over; anything else is integrated at nodes that are dense wher
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from torch.nn.functional import logsigmoid
 from pyro_gnr.data.table import Kind
 from pyro_gnr.model.features import Units
 from pyro_gnr.model.grids import Atoms, Tilted
-from pyro_gnr.model.quadrature import nodes
+from pyro_gnr.model.quadrature import line, nodes
 from pyro_gnr.model.skew_normal import ExtendedSkewNormal, LogSkewNormal
 
 __all__ = [
@@ -38,8 +39,10 @@ LINKS: dict[str, Callable[[Tensor], Tensor]] = {
     "logit": logsigmoid,
 }
 
-# Counts are summed over one by one up to this many, else over this many evenly spaced ones.
+# Counts are summed over one by one up to this many, else over this many evenly spaced ones and,
+# from 0 on, so many evenly spaced logarithms.
 MOST_COUNTS = 256
+MOST_GRADED = 128
 # Log of the reciprocal of the probability that a count lies beyond those summed over, at least.
 UNSEEN = 18.0
 # A slope below is none: nowhere does eta pass a threshold.
@@ -76,12 +79,20 @@ class OwnTerm(NamedTuple):
         return self.sign * eta
 
     def rise(self) -> tuple[Tensor, Tensor]:
-        """Values (..., C) between which eta goes from -1 to 1; infinite where no value is one."""
+        """Values (..., C) between which eta goes from -1 to 1; infinite where no value is one.
+
+        A scale that ends, as log-odds near a bound do, has the middle of the two within its ends:
+        beyond them eta does not rise, and just before them it does.
+        """
         slope = torch.where(self.slope.abs() < FLATTEST, FLATTEST, self.slope)
-        first, second = ((self.offset + eta) / slope for eta in (-1.0, 1.0))
+        middle, half = self.offset / slope, 1.0 / slope
         if self.natural is None:
-            return first, second
-        return self.natural.back(first), self.natural.back(second)
+            return middle - half, middle + half
+        lowest, highest = (
+            self.natural(torch.full_like(slope, end)) for end in (-math.inf, math.inf)
+        )
+        middle = torch.minimum(torch.maximum(middle, lowest), highest)
+        return self.natural.back(middle - half), self.natural.back(middle + half)
 
     def __neg__(self) -> OwnTerm:
         """The term of the opposite event."""
@@ -142,7 +153,9 @@ def tilted(distribution: Distribution, term: OwnTerm, link: str) -> Distribution
     log_mass = (log_mass + LINKS[link](term(x))).log_softmax(0)
     if distribution.has_enumerate_support:
         return dist.Categorical(logits=log_mass.movedim(0, -1), validate_args=False)
-    return Tilted(x, log_mass) if _continuous(distribution) else Atoms(x, log_mass)
+    if not _continuous(distribution):
+        return Atoms(x, log_mass)
+    return Tilted(x, log_mass, line(distribution).curve)
 
 
 def _skewed(distribution: Distribution, term: OwnTerm, link: str) -> ExtendedSkewNormal | None:
@@ -198,10 +211,16 @@ def _counts(distribution: Distribution) -> tuple[Tensor, Tensor]:
     if largest < MOST_COUNTS:  # what depends on the count alone is then computed once
         x = torch.arange(int(largest) + 1, dtype=low.dtype, device=low.device).reshape(view)
         return x, torch.zeros_like(x)
-    width = ((high - low + 1) / MOST_COUNTS).ceil().clamp(min=1.0)
-    most = min(MOST_COUNTS, int((high - low).max()) + 1)
-    place = torch.arange(most, dtype=low.dtype, device=low.device).reshape(view)
-    return low + width * place + ((width - 1) / 2).floor(), width.log()
+    even = torch.linspace(0.0, 1.0, MOST_COUNTS + 1, dtype=low.dtype, device=low.device).view(view)
+    edges = (low + even * (high + 1.0 - low)).round()
+    if (low == 0.0).any():  # where the mass may crowd, all of it in the first few
+        steep = torch.linspace(0.0, 1.0, MOST_GRADED, dtype=low.dtype, device=low.device).view(
+            view
+        )
+        graded = torch.where(low == 0.0, (high + 1.0).pow(steep), low)
+        edges = torch.cat([edges, graded.round()]).sort(0).values
+    width = edges[1:] - edges[:-1]
+    return edges[:-1] + ((width - 1.0) / 2).floor().clamp(min=0.0), width.log()
 
 
 def _with_zeros(x: Tensor, log_mass: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:

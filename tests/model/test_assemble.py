@@ -6,6 +6,7 @@ import numpy as np
 import pyro
 import pytest
 import torch
+from pyro.distributions import Gamma
 from scipy import stats
 
 from pyro_gnr.data import Column, Kind
@@ -13,8 +14,9 @@ from pyro_gnr.inference.objective import IWELBO, log_weights
 from pyro_gnr.model.assemble import assemble, implied_kinds, likelihood_templates
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
 from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT
-from pyro_gnr.model.mechanisms import Conjunction, Ignorable, Selection
+from pyro_gnr.model.mechanisms import Conjunction, Ignorable, Selection, SelfMasking
 from pyro_gnr.model.start import start
+from pyro_gnr.model.transport import transport
 
 SIZES = dict(n_rows=10, latent_dim=2, hidden=4)
 
@@ -426,3 +428,33 @@ def test_selection_starts_flat_where_other_columns_explain_the_holes(columns_of,
     generator = torch.Generator().manual_seed(0)
     start(model, guide, x, observed, generator=generator, observed=observed)
     assert model.m_given_ux.linear.weight.abs().max() == 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("holes", ["beyond a threshold", "by chance"])
+def test_start_does_not_read_skewness_as_a_tail_that_is_missing(holes):
+    """The mean of the complete gamma column, where "high" is right and where it is wrong."""
+    g = torch.Generator().manual_seed(0)
+    z, e, other = torch.randn(3, 3000, generator=g)
+    chance = torch.special.ndtr((z + e) / 2**0.5).clamp(1e-6, 1 - 1e-6).double()
+    y = transport(Gamma(2.0, 1.5).expand((3000,)), chance).float()
+    by_chance = torch.rand(3000, generator=g) < 0.5
+    hidden = by_chance if holes == "by chance" else y > y.median()
+    columns = [
+        Column("y", Kind.POSITIVE, "float64", holes=int(hidden.sum())),
+        Column("other", Kind.CONTINUOUS, "float64"),
+    ]
+    model, guide = assemble(
+        columns,
+        n_rows=3000,
+        latent_dim=1,
+        hidden=0,
+        likelihoods={"y": "gamma"},
+        mechanism=SelfMasking(direction={"y": "high"}),
+    )
+    x = torch.stack([y, other if holes == "by chance" else z + 0.5 * other], 1)
+    observed = torch.stack([~hidden, torch.ones_like(hidden)], 1)
+    start(model, guide, x, observed, generator=g, observed=observed)
+    u = model.u_given_z(torch.randn(4000, 1, generator=g))
+    mean = next(b for b in model.x_given_u(u).blocks if 0 in b.columns).distribution.mean
+    assert mean.mean().item() == pytest.approx(y.mean().item(), rel=0.2)

@@ -146,8 +146,11 @@ def test_steepness_costs_few_nodes():
 def test_lines_go_back_and_forth(name):
     scale = line(case(name, 1.0, 0.0)[0])
     v = torch.linspace(-3.0, 3.0, 61)[:, None]
-    x, log_slope = scale.value(v)
-    torch.testing.assert_close(scale.score(x), v, atol=1e-6, rtol=1e-6)
+    y, log_slope = scale.value(v)
+    x = scale.curve.back(y)
+    inside = scale.curve.forth(x).sub(y).abs() < 1e-9  # of the bounds that draws are kept off
+    torch.testing.assert_close(scale.score(x)[inside], v[inside], atol=1e-6, rtol=1e-6)
+    assert inside.float().mean() > 0.9
     ahead, behind = (scale.value(v + step)[0] for step in (1e-5, -1e-5))
     torch.testing.assert_close((ahead - behind) / 2e-5, log_slope.exp(), atol=1e-6, rtol=1e-4)
 
@@ -175,3 +178,87 @@ def test_a_cell_does_not_depend_on_others():
             p = torch.tensor([[0.7], [0.7]])
             x, y = (transport(tilted(family, t, "logit"), p)[0] for t in (a, b))
             torch.testing.assert_close(x, y, atol=1e-7, rtol=1e-7)
+
+
+# Below, the values that a scale no longer tells apart, and their logarithms or log-odds.
+LIMITS = {Kind.BOUNDED: (1e-3, special.logit(1e-3)), Kind.POSITIVE: (1e-12, math.log(1e-12))}
+
+
+def split(kind, a, b):
+    """Natural values, masses and first moments of Beta(a, b), or Gamma(a, b), its ends exact."""
+    x, limit = LIMITS[kind]
+    if kind is Kind.BOUNDED:
+        y, mean = np.linspace(limit, -limit, 40001), a / (a + b)
+        log_p = a * special.log_expit(y) + b * special.log_expit(-y) - special.betaln(a, b)
+        ends = special.betainc(a, b, x), special.betainc(b, a, x)
+        moments = mean * special.betainc(a + 1, b, x), mean * special.betainc(b, a + 1, x)
+    else:
+        y, mean = np.linspace(limit, math.log(stats.gamma.isf(1e-12, a) / b), 80001), a / b
+        log_p = a * (y + math.log(b)) - b * np.exp(y) - special.gammaln(a)
+        ends = special.gammainc(a, b * x), 0.0
+        moments = mean * special.gammainc(a + 1, b * x), 0.0
+    inner = np.exp(log_p) * (y[1] - y[0])
+    inner[[0, -1]] /= 2
+    values = special.expit(y) if kind is Kind.BOUNDED else np.exp(y)
+    whole = (
+        np.concatenate([[e[0]], m, [e[1]]]) for e, m in ((ends, inner), (moments, inner * values))
+    )
+    return np.concatenate([y[:1], y, y[-1:]]), *whole
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("kind", "a", "b"),
+    [(Kind.BOUNDED, a, b) for a in (0.05, 0.2, 1.0, 1e3) for b in (0.05, 10.0, 1e3)]
+    + [(Kind.POSITIVE, a, b) for a in (0.01, 0.05, 0.5, 100.0) for b in (0.05, 1.0)],
+)
+@torch.no_grad()
+def test_mass_near_bounds_is_all_there(kind, a, b, dtype):
+    """However small a concentration: its mass is where a bound cannot be told from a value."""
+    torch.set_default_dtype(dtype)
+    y, mass, moment = split(kind, a, b)
+    centre, spread = (mass * y).sum(), math.sqrt((mass * (y - (mass * y).sum()) ** 2).sum())
+    scale = 1.0 if kind is Kind.BOUNDED else math.sqrt(a) / b
+    units = Units((kind,), curve_masks([kind]), one(float(centre)), one(float(spread)))
+    p = (OpenBeta if kind is Kind.BOUNDED else dist.Gamma)(one(a), one(b), validate_args=False)
+    back = special.expit if kind is Kind.BOUNDED else np.exp
+    at = np.searchsorted(y, np.linspace(y[1] + 0.01, y[-2] - 0.01, 40))
+    for link, f in (("probit", special.ndtr), ("logit", special.expit)):
+        for slope in (0.1, 3.0, 100.0):
+            for place in (-1.2, 0.4):
+                event = f(slope * ((y - centre) / spread - place))
+                term = OwnTerm(one(slope), one(slope * place), natural=units)
+                exact = (mass * event).sum()
+                found = log_chance(p, term, link).exp().item()
+                assert found == pytest.approx(exact, abs=1e-3), (slope, place)
+                if exact < 1e-3:
+                    continue
+                given = tilted(p, term, link)
+                mean = (moment * event).sum() / exact
+                assert given.mean.item() == pytest.approx(mean, abs=3e-3 * scale)
+                below = ((mass * event).cumsum() - mass * event / 2)[at] / exact
+                x = torch.tensor(back(y[at]), dtype=dtype)[:, None]
+                assert np.abs(cdf(given, x)[:, 0].numpy() - below).max() < 5e-3, (slope, place)
+                drawn = transport(given, (torch.arange(2000).double()[:, None] + 0.5) / 2000)
+                shares = (drawn <= x[:, 0]).double().mean(0).numpy()
+                assert np.abs(shares - below).max() < 6e-3, (slope, place)
+
+
+def test_gradients_reach_the_mass_near_bounds():
+    """The chance moves with a concentration as the exact one does."""
+    for kind, family in ((Kind.BOUNDED, OpenBeta), (Kind.POSITIVE, dist.Gamma)):
+        units = Units((kind,), curve_masks([kind]), one(-3.0), one(3.0))
+        term = OwnTerm(one(3.0), one(0.0), natural=units)
+
+        def exact(a, b, kind=kind):
+            y, mass, _ = split(kind, a, b)
+            return (mass * special.ndtr(y + 3.0)).sum()
+
+        a, b = (torch.tensor([v], requires_grad=True) for v in (0.05, 0.3))
+        log_chance(family(a, b), term, "probit").exp().sum().backward()
+        slopes = (
+            (exact(0.0505, 0.3) - exact(0.0495, 0.3)) / 1e-3,
+            (exact(0.05, 0.303) - exact(0.05, 0.297)) / 6e-3,
+        )
+        for p, slope in zip((a, b), slopes, strict=True):
+            assert p.grad.item() == pytest.approx(slope, rel=0.02, abs=5e-3)

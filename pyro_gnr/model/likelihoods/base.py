@@ -35,6 +35,9 @@ class Likelihood(Part):
     natural_kind: ClassVar[Kind | None] = None
     # A value with finite density, to stand in cells that are not seen.
     filler: ClassVar[float] = 0.0
+    # Of the values whose logarithm is the feature: the power that is about normal; 0 for the
+    # feature itself. The start of self-masking extrapolates a tail on that scale.
+    power: ClassVar[float] = 0.0
 
     def build(self, columns: Sequence[Column], u_dim: int) -> None:
         """Make the linear head u (..., H) -> parameters (..., P).

@@ -40,6 +40,7 @@ class Gamma(NaturalScale):
 
     kinds = frozenset({Kind.POSITIVE})
     filler = 1.0
+    power = 1 / 3
     smallest_spread = 0.01
 
     def __init__(

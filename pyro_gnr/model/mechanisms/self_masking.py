@@ -43,6 +43,8 @@ class SelfMasking(Collapsible):
     *Fails* where holes come from something else that x_j merely correlates with, and where the
     observed values end for another reason than the mechanism (a natural bound is read as a
     threshold). No likelihood on observed data tells it from a mechanism without self-masking.
+    A direction that is said is believed: where the holes of a skewed column come by chance, "high"
+    can still impute half as much again as is true, or more.
 
     Args:
         direction: "high": the chance to be missing rises with the value; "low": it falls; "free"

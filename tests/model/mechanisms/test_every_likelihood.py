@@ -115,6 +115,25 @@ def test_large_counts_are_not_cut_off(mean):
         assert (drawn == drawn.round()).all()
 
 
+@pytest.mark.parametrize(("failures", "mean"), [(0.02, 5.0), (0.05, 200.0), (0.11, 50.0)])
+@torch.no_grad()
+def test_counts_that_crowd_at_zero(failures, mean):
+    """Nearly all of a very overdispersed count is in its first values, and its tail is long."""
+    pmf = stats.nbinom(failures, failures / (failures + mean))
+    k = np.arange(pmf.ppf(1 - 1e-10) + 2)
+    family = dist.NegativeBinomial(
+        torch.tensor([failures]), logits=torch.tensor([mean / failures]).log()
+    )
+    for threshold in (0.5, 3.0, 40.0):
+        slope = 4.0 / threshold
+        weight = pmf.pmf(k) * stats.norm.cdf(slope * (k - threshold))
+        term = OwnTerm(torch.tensor([slope]), torch.tensor([slope * threshold]))
+        found = log_chance(family, term, "probit").exp().item()
+        assert found == pytest.approx(weight.sum(), abs=1e-3)
+        given = tilted(family, term, "probit").mean.item()
+        assert given == pytest.approx((k * weight).sum() / weight.sum(), rel=0.02)
+
+
 @pytest.mark.parametrize("mean", [0.3, 20.0, 2000.0])
 @torch.no_grad()
 def test_excess_zeros_are_counted_whatever_the_mean(mean):
