@@ -1,4 +1,4 @@
-"""The command ``pyro-gnr ampute``: holes in a complete table."""
+"""The command ``pyro-gnr ampute``: holes in a table."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pyro_gnr.cli.options import (
     QuietOption,
     TableArgument,
     parse_kinds,
+    parse_pairs,
     split_pair,
 )
 from pyro_gnr.cli.outputs import check_file
@@ -36,7 +37,7 @@ HolesOption = Annotated[
     typer.Option(
         metavar="NAME",
         help="Why cells go missing: mcar (completely at random), mar (depends on other columns, "
-        "which stay complete), self_masking (on the own value), hard_self_masking (the highest "
+        "which lose none), self_masking (on the own value), hard_self_masking (the highest "
         "values), above_mean (the UCI protocol of not-MIWAE), shared_latent (on what the columns "
         "share), no_self_censoring (on all other values), general_mnar (the protocol of IM-IWAE).",
     ),
@@ -45,20 +46,26 @@ RateOption = Annotated[
     float | None,
     typer.Option(
         metavar="RATE",
-        help="Expected share of missing cells in each column that loses cells; 0.3 if not given, "
+        help="Expected share of its observed cells that a column loses; 0.3 if not given, "
         "but above_mean and general_mnar then have what they give.",
     ),
 ]
 ColumnOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--column", metavar="COLUMN", help="A column that loses cells. Repeatable; all if none."
+        "--column",
+        metavar="COLUMN",
+        help="A column that loses cells. Repeatable; if none, the mechanism chooses: all columns, "
+        "as a rule, ids and dates, too (--kind id=ignore leaves one out).",
     ),
 ]
 DirectionOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        metavar="END", help="Which end goes missing, or drives the holes: high, low or random."
+        metavar="[COLUMN=]END",
+        help="Which end goes missing, or drives the holes: high, low or random (one is drawn). "
+        "For self_masking and hard_self_masking also by column, repeatable: these columns lose "
+        "cells; others that --column names are off, they lose cells at random.",
     ),
 ]
 SlopeOption = Annotated[
@@ -75,7 +82,8 @@ LevelOption = Annotated[
     typer.Option(
         "--level",
         metavar="COLUMN=LEVEL",
-        help="For self_masking: a level that is more likely to go missing. Repeatable.",
+        help="For self_masking and hard_self_masking: a level that is more likely to go missing. "
+        "Repeatable.",
     ),
 ]
 OffsetOption = Annotated[
@@ -109,7 +117,7 @@ PositivityOption = Annotated[
     ),
 ]
 DropOption = Annotated[
-    bool, typer.Option("--drop-empty-rows", help="Leave out rows that lose all their cells.")
+    bool, typer.Option("--drop-empty-rows", help="Leave out rows with nothing observed.")
 ]
 MaskOption = Annotated[
     Path | None,
@@ -162,7 +170,12 @@ def ampute(
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make holes in a complete table, for tests and simulation studies."""
+    """Make holes in a table, for tests and simulation studies.
+
+    A column must be complete where its values decide what goes missing: none for mcar, the
+    predictors for mar, those that lose cells for self_masking, hard_self_masking and above_mean,
+    all that are not ignored for the others. Holes elsewhere stay.
+    """
     words = {"direction": direction, "link": link, "positivity": positivity}
     numbers = {"slope": slope, "offset": offset, "latents": latents, "noise": noise}
     options = {**words, **numbers, "levels": level, "predictors": predictor}
@@ -182,7 +195,8 @@ def _ampute(
             from pyro_gnr import ampute as make_holes
             from pyro_gnr.data.files import read_table, staged, write_table
 
-            amputer = _amputer(mechanism, {**options, "levels": _levels(options["levels"])})
+            ends, levels = _direction(options["direction"]), _levels(options["levels"])
+            amputer = _amputer(mechanism, {**options, "direction": ends, "levels": levels})
             _check_files(files, force=force)
             outputs = [path for path in (files.output, files.mask) if path]
             places = [stack.enter_context(staged(path, replace=force)) for path in outputs]
@@ -198,6 +212,17 @@ def _ampute(
         for frame, path in zip((made.table, _mask(made)), places, strict=False):
             write_table(frame, path)
     return made
+
+
+def _direction(words: Sequence[str] | None) -> str | dict[str, str] | None:
+    """Parse END, or COLUMN=END for some columns."""
+    if not words:
+        return None
+    if len(words) == 1 and "=" not in words[0]:
+        return words[0]
+    return parse_pairs(
+        words, option="--direction", expected="one END, or COLUMN=END", example="income=high"
+    )
 
 
 def _levels(pairs: Sequence[str] | None) -> dict[str, list[str]] | None:
@@ -245,16 +270,20 @@ def _mask(made: Amputation) -> pd.DataFrame:
 
 
 def _summarise(made: Amputation, output: Path) -> None:
-    """Print how many cells went missing, and how many were expected to."""
-    missing, expected = ~made.observed, made.probabilities.mean(axis=0)
-    cells = int(missing.sum())
-    typer.echo(
-        f"{output}: {counted(len(missing), 'row')}, {counted(cells, 'missing cell')}, "
-        f"{counted(len(made.empty_rows), 'row')} with nothing observed"
-    )
-    rows = [
-        (name, f"{int(holes.sum()):,}", f"{holes.mean():.1%}", f"{rate:.1%}")
-        for name, holes, rate in zip(made.table.columns, missing.T, expected, strict=True)
-        if holes.any() or rate > 0.0
+    """Print how many cells were removed, and how many were expected to be."""
+    before = (made.observed | made.removed).sum(axis=0)
+    parts = [
+        counted(len(made.observed), "row"),
+        f"{counted(int(made.removed.sum()), 'cell')} removed",
+        f"{counted(len(made.empty_rows), 'row')} with nothing observed",
     ]
-    show(rich_table("holes", ["column", "missing", "share", "expected"], rows))
+    if own := int((~made.observed & ~made.removed).sum()):
+        parts.insert(2, f"{counted(own, 'cell')} missing before")
+    typer.echo(f"{output}: {', '.join(parts)}")
+    counts = zip(made.removed.sum(axis=0), made.probabilities.sum(axis=0), before, strict=True)
+    rows = [
+        (name, f"{removed:,}", f"{removed / n:.1%}", f"{expected / n:.1%}")
+        for name, (removed, expected, n) in zip(made.table.columns, counts, strict=True)
+        if expected > 0.0
+    ]
+    show(rich_table("holes", ["column", "removed", "share", "expected"], rows))

@@ -1,17 +1,25 @@
-"""Make holes in a complete table, for tests, benchmarks and simulation studies.
+"""Make holes in a table, for tests, benchmarks and simulation studies.
 
 A mechanism says why cells go missing; where it has a missing rate, its intercept or threshold is
 solved for, so that the expected rate in every column is the one asked for. Which model of this
-package is right for which holes stands with each mechanism. Names and options:
+package is right for which holes stands with each mechanism. Names:
 
     mcar                completely at random, by cell or by block
-    mar                 depends on other columns, which stay complete
+    mar                 depends on other columns, which lose no cells
     self_masking        depends on the own value, softly
     hard_self_masking   the highest (lowest) values, as many as the rate says
     above_mean          the UCI protocol of not-MIWAE: values above the mean
     shared_latent       depends on a latent that the columns share
     no_self_censoring   depends on all other values and a latent
     general_mnar        the protocol of IM-IWAE: depends on all values
+
+A column must be complete where its values decide which cells go missing. Elsewhere a table may
+have holes of its own; they stay, and the rate is of the cells that were observed. So no column
+need be complete for mcar, for mar only the predictors, for self-masking those that lose cells.
+
+Directions are in the words of the model's `SelfMasking`, "high" and "low", and "off" and a dict by
+column where values mask themselves; but "random", one that is drawn, where a model's is "free",
+one that is learnt.
 """
 
 from __future__ import annotations
@@ -35,8 +43,8 @@ from pyro_gnr.data.amputers import (
     SharedLatent,
 )
 from pyro_gnr.data.columns import Kind
-from pyro_gnr.data.complete import CompleteTable
 from pyro_gnr.data.removal import remove, take_rows
+from pyro_gnr.data.source import SourceTable
 
 __all__ = [
     "MAR",
@@ -71,9 +79,11 @@ class Amputation(NamedTuple):
     Attributes:
         table: of the caller's type; what is left is unchanged.
         observed: (N, D) bool, True where the table's cell is observed (m = 1).
-        probabilities: (N, D), chance of each cell to go missing, given the complete values and
-            the latent draws of the mechanism; 0 in columns that lose no cells.
-        rows: (N,) positions of these rows in the complete table; all of them, unless empty rows
+        removed: (N, D) bool, True where a cell was emptied here, so that the caller's table has
+            what was in it. What is neither observed nor removed was empty before.
+        probabilities: (N, D), chance of each cell to be removed, given the values and the latent
+            draws of the mechanism; 0 in columns that lose no cells, and where a cell was empty.
+        rows: (N,) positions of these rows in the caller's table; all of them, unless empty rows
             were dropped.
 
     Example:
@@ -84,6 +94,7 @@ class Amputation(NamedTuple):
 
     table: Any
     observed: NDArray[np.bool_]
+    removed: NDArray[np.bool_]
     probabilities: NDArray[np.float64]
     rows: NDArray[np.intp]
 
@@ -103,21 +114,22 @@ def ampute(
     drop_empty_rows: bool = False,
     random_state: int | np.random.Generator | None = None,
 ) -> Amputation:
-    """Make holes in a complete table.
+    """Make holes in a table.
 
     Args:
-        X: pandas or polars DataFrame, or (N, D) array of numbers; complete. Columns that a
-            mechanism need not read may be of any dtype.
+        X: pandas or polars DataFrame, or (N, D) array of numbers. A column whose values the
+            mechanism reads must be complete, and of numbers, booleans or levels; others may be of
+            any dtype and have holes of their own, which stay.
         mechanism: why cells go missing: a name (see the module's docstring) for a mechanism with
             its defaults, or a mechanism with options of its own, such as
             ``SelfMasking(direction="low")``.
-        rate: expected share of missing cells in each column that loses cells, in (0, 1). None is
+        rate: share of its observed cells that a column is expected to lose, in (0, 1). None is
             0.3, or, for "above_mean" and "general_mnar", what they give by themselves.
         columns: names (for arrays also positions) of the columns that lose cells. None leaves the
-            choice to the mechanism: all that are not ignored, as a rule.
-        kinds: how columns are seen, by name: "continuous", "binary", "categorical", or "ignore"
-            for columns that neither lose cells nor drive holes (ids, dates, free text; these may
-            have holes of their own). Others as `GNRImputer` sees them.
+            choice to the mechanism: all that are not ignored, as a rule, ids and dates, too.
+        kinds: how columns are seen, by name, as in `GNRImputer`: "categorical" for codes that
+            stand for levels, "ignore" for columns that neither lose cells nor drive holes (ids,
+            dates, free text), and so on.
         drop_empty_rows: leave out the rows in which nothing is observed. They are kept otherwise
             and reported as `Amputation.empty_rows`.
         random_state: the same seed makes the same holes; a generator is used and advanced.
@@ -128,8 +140,9 @@ def ampute(
         nullable; an array comes back as floats.
 
     Raises:
-        ValueError: unknown mechanism, column, kind or option; a rate that cannot be reached; holes
-            in X; a column that the mechanism cannot use, such as a constant one; too few columns.
+        ValueError: unknown mechanism, column, kind or option; a rate that cannot be reached; a
+            column that the mechanism cannot use, such as a constant one, or one with holes where
+            it would read the values; too few columns.
         TypeError: X is no table, or a column is of a dtype that the mechanism cannot read.
 
     Example:
@@ -144,9 +157,8 @@ def ampute(
         True
     """
     amputer = _resolve(mechanism)
-    table = CompleteTable.of(X, kinds)
+    table = SourceTable.of(X, kinds)
     chosen = None if columns is None else table.positions(columns)
-    table.check_complete(chosen or ())
     rng = _generator(random_state)
     holes = amputer.holes(table, chosen, rate=rate, rng=rng)
     made = _apply(table, holes)
@@ -176,17 +188,23 @@ def _generator(random_state: int | np.random.Generator | None) -> np.random.Gene
     return np.random.default_rng(random_state)
 
 
-def _apply(table: CompleteTable, holes: Holes) -> Amputation:
+def _apply(table: SourceTable, holes: Holes) -> Amputation:
     """Empty the cells whose uniform number is below their probability."""
     columns, observed = list(holes.columns), table.observed
-    probabilities = np.zeros(observed.shape)
-    probabilities[:, columns] = holes.probabilities
-    observed[:, columns] = holes.uniforms >= holes.probabilities
-    emptied = remove(table.frame, observed, columns)
-    return Amputation(emptied, observed, probabilities, np.arange(len(observed)))
+    probabilities, removed = np.zeros(observed.shape), np.zeros(observed.shape, dtype=bool)
+    probabilities[:, columns] = np.where(observed[:, columns], holes.probabilities, 0.0)
+    removed[:, columns] = holes.uniforms < probabilities[:, columns]
+    emptied = remove(table.frame, ~removed, columns)
+    rows = np.arange(len(observed))
+    return Amputation(emptied, observed & ~removed, removed, probabilities, rows)
 
 
 def _without_empty_rows(made: Amputation) -> Amputation:
     kept = np.flatnonzero(made.observed.any(axis=1))
-    table = take_rows(made.table, kept)
-    return Amputation(table, made.observed[kept], made.probabilities[kept], made.rows[kept])
+    return Amputation(
+        take_rows(made.table, kept),
+        made.observed[kept],
+        made.removed[kept],
+        made.probabilities[kept],
+        made.rows[kept],
+    )

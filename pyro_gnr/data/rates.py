@@ -59,11 +59,17 @@ def check_link(link: str) -> None:
 
 
 def soft_probabilities(
-    scores: NDArray[np.float64], rate: float, *, link: Link = "logit", floor: float = 0.0
+    scores: NDArray[np.float64],
+    rate: float,
+    *,
+    link: Link = "logit",
+    floor: float = 0.0,
+    counted: NDArray[np.bool_] | bool = True,
 ) -> NDArray[np.float64]:
     r"""Solve the intercept of each column, so that the expected rate is the one asked for.
 
-    p_nj = floor + (1 - 2 floor) F(b_j + score_nj), with b_j such that (1/N) sum_n p_nj = rate.
+    p_nj = floor + (1 - 2 floor) F(b_j + score_nj), with b_j such that the mean of p_nj over the
+    cells of column j that are counted is the rate.
 
     The mean rises in b_j, and b_j lies between F^-1 of the rate (freed of the floor) minus the
     largest and minus the smallest score of the column: bisection from there cannot fail.
@@ -73,9 +79,10 @@ def soft_probabilities(
         rate: in (floor, 1 - floor).
         link: F is the logistic function ("logit") or the standard normal cdf ("probit").
         floor: in [0, 0.5).
+        counted: (N, T), True in at least one cell of each column: those that the rate is of.
 
     Returns:
-        (N, T) probabilities; the mean of each column is the rate up to rounding.
+        (N, T) probabilities; the mean of each column's counted cells is the rate up to rounding.
 
     Example:
         >>> p = soft_probabilities(np.array([[-1.0], [0.0], [4.0]]), 0.3)
@@ -88,7 +95,7 @@ def soft_probabilities(
     for _ in range(_STEPS):
         middle = 0.5 * (low + high)
         chances = inverse(middle + scores)
-        excess = chances.mean(axis=0) - inner
+        excess = chances.mean(axis=0, where=counted) - inner
         # A column that is done stays as it is: its intercept must not depend on other columns.
         low = np.where(excess <= -_CLOSE, middle, low)
         high = np.where(excess >= _CLOSE, middle, high)

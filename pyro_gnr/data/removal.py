@@ -14,12 +14,12 @@ from pyro_gnr.data.frames import import_polars, native_columns
 __all__ = ["remove", "take_rows"]
 
 
-def remove(frame: Any, observed: NDArray[np.bool_], columns: Iterable[int]) -> Any:
+def remove(frame: Any, kept: NDArray[np.bool_], columns: Iterable[int]) -> Any:
     """Empty cells in a copy of a table.
 
     Args:
         frame: pandas or polars DataFrame or (N, D) array of numbers.
-        observed: (N, D), False where a cell is to be emptied.
+        kept: (N, D), False where a cell is to be emptied.
         columns: positions of the columns that may lose cells; they get a dtype that can hold
             missing cells whether or not they lose any, so that it depends on no single draw.
 
@@ -38,14 +38,14 @@ def remove(frame: Any, observed: NDArray[np.bool_], columns: Iterable[int]) -> A
     """
     if isinstance(frame, np.ndarray):
         floating = frame.dtype if frame.dtype.kind == "f" else np.dtype(np.float64)
-        return np.where(observed, frame.astype(floating), np.array(np.nan, dtype=floating))
+        return np.where(kept, frame.astype(floating), np.array(np.nan, dtype=floating))
     native = native_columns(frame)
     if isinstance(frame, pd.DataFrame):
         out = frame.copy()
         for j in columns:
-            out.isetitem(j, _remove_pandas(native[j], observed[:, j]))
+            out.isetitem(j, _remove_pandas(native[j], kept[:, j]))
         return out
-    return frame.with_columns([_remove_polars(native[j], observed[:, j]) for j in columns])
+    return frame.with_columns([_remove_polars(native[j], kept[:, j]) for j in columns])
 
 
 def take_rows(frame: Any, rows: NDArray[np.intp]) -> Any:
@@ -58,14 +58,14 @@ def take_rows(frame: Any, rows: NDArray[np.intp]) -> Any:
     return frame.iloc[rows] if isinstance(frame, pd.DataFrame) else frame[rows]
 
 
-def _remove_pandas(column: pd.Series, observed: NDArray[np.bool_]) -> Any:
+def _remove_pandas(column: pd.Series, kept: NDArray[np.bool_]) -> Any:
     """Give a pandas column with some cells emptied."""
     # As a Series: of a bare array of objects pandas would guess a dtype.
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
         column = column.astype(_nullable(column.dtype))
     if pd.api.types.is_object_dtype(column.dtype):
-        return column.where(observed, None)
-    return column.where(observed)
+        return column.where(kept, None)
+    return column.where(kept)
 
 
 def _nullable(dtype: np.dtype[Any]) -> Any:
@@ -75,5 +75,5 @@ def _nullable(dtype: np.dtype[Any]) -> Any:
     return pd.api.types.pandas_dtype(dtype.name.replace("i", "I").replace("u", "U"))
 
 
-def _remove_polars(column: Any, observed: NDArray[np.bool_]) -> Any:
-    return column.zip_with(import_polars().Series(observed), column.clear(len(column)))
+def _remove_polars(column: Any, kept: NDArray[np.bool_]) -> Any:
+    return column.zip_with(import_polars().Series(kept), column.clear(len(column)))

@@ -62,7 +62,7 @@ def test_the_example_of_the_docs(run, table, tmp_path):
     assert (read_table(mask).to_numpy() == expected.observed).all()
     assert list(read_table(mask)) == list(source)
     missing = int((~expected.observed).sum())
-    assert f"holes.csv: 200 rows, {missing} missing cells, 0 rows with nothing observed" in ran.out
+    assert f"holes.csv: 200 rows, {missing} cells removed, 0 rows with nothing observed" in ran.out
     for j, name in enumerate(source):
         lines = [line.split() for line in ran.out.splitlines() if line.split()[:1] == [name]]
         holes = ~expected.observed[:, j]
@@ -98,6 +98,7 @@ def test_every_mechanism(run, table, tmp_path, name):
         ["--mechanism", "above_mean", "--offset", "0.5", "--column", "income"],
         ["--mechanism", "shared_latent", "--latents", "2", "--noise", "0", "--positivity", "0.1"],
         ["--mechanism", "no_self_censoring", "--noise", "1", "--direction", "high"],
+        ["--mechanism", "self_masking", "--direction", "income=low", "--column", "income"],
         ["--mechanism", "general_mnar", "--drop-empty-rows", "--rate", "0.6"],
     ],
 )
@@ -170,6 +171,9 @@ def test_empty_rows_are_reported(run, table, tmp_path):
         (["--level", "region=west", "--predictor", "id"], "--level and --predictor cannot be"),
         (["--mechanism", "self_masking", "--level", "west"], "expected COLUMN=LEVEL"),
         (["--mechanism", "self_masking", "--direction", "up"], "direction 'up'"),
+        (["--mechanism", "self_masking", "--direction", "free"], "'random' draws it"),
+        (["--mechanism", "self_masking", *2 * ["--direction", "low"]], "or COLUMN=END, such as"),
+        (["--mechanism", "mar", "--direction", "income=low"], "direction {'income': 'low'}"),
         (["--mechanism", "self_masking"], "--kind id=ignore"),
         (["--kind", "income"], "COLUMN=KIND"),
         (["--seed", "-1"], "--seed"),
@@ -194,12 +198,25 @@ def test_outputs_that_cannot_be(run, table, tmp_path, name):
     assert files(tmp_path) == before
 
 
-def test_incomplete_tables_are_refused(run, tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text("a,b\n1,2\n,3\n4,5\n")
-    ran = run(path, "--output", tmp_path / "o.csv")
-    assert ran.status == 2
-    assert "missing cells in the columns 'a' (1)" in ran.err and "--kind a=ignore" in ran.err
+def test_only_columns_that_are_read_must_be_complete(run, table, tmp_path):
+    frame = pd.read_csv(table)
+    frame.loc[frame["income"] < 0, "children"] = np.nan
+    frame.to_csv(table, index=False)
+    own = int(frame["children"].isna().sum())
+    words = (table, "--output", tmp_path / "o.csv", "--mechanism", "self_masking", "--force")
+    ran = run(*words, "--column", "income", "--column", "children")
+    assert ran.status == 2 and f"'children' has {own} missing cell(s)" in ran.err
+    assert "--kind children=ignore" in ran.err
+    ran = run(*words, "--direction", "income=high")
+    assert (ran.status, ran.err) == (0, "") and f", {own} cells missing before, " in ran.out
+    holes = read_table(tmp_path / "o.csv")
+    assert holes["children"].isna().sum() == own and holes["income"].isna().any()
+    ran = run(table, "--output", tmp_path / "m.csv", "--rate", "0.5", "--mask", tmp_path / "k.csv")
+    mask = read_table(tmp_path / "k.csv")
+    gone = int(200 - own - mask["children"].sum())
+    assert ["children", str(gone), f"{gone / (200 - own):.1%}", "50.0%"] in [
+        line.split() for line in ran.out.splitlines()
+    ]
 
 
 def test_existing_files_need_force(run, table, tmp_path):

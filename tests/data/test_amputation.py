@@ -10,7 +10,7 @@ from polars.testing import assert_series_equal as assert_polars_equal
 from scipy import special
 
 import pyro_gnr
-from pyro_gnr.data.amputation import MCAR, MECHANISMS, SelfMasking, ampute
+from pyro_gnr.data.amputation import MAR, MCAR, MECHANISMS, SelfMasking, ampute
 
 NUMBERS = ["float64", "float32", "Float64", "int64", "Int64", "int16", "uint8", "int64[pyarrow]"]
 LEVELS = ["str", "object", "string", "category", "boolean", "bool", "string[pyarrow]"]
@@ -171,11 +171,81 @@ def test_ignored_columns_keep_their_own_holes_and_lose_no_cells():
     holes = ampute(X, rate=0.9, kinds={"note": "ignore"}, random_state=0)
     assert holes.observed[:, 0].tolist() == [True, False, True]
     assert not holes.probabilities[:, 0].any()
-    with pytest.raises(ValueError, match=r"missing cells in the columns 'note' \(1\)"):
-        ampute(X, kinds={"note": "ignore"}, columns=["note"])
     full = X.fillna("b")
     named = ampute(full, rate=0.9, kinds={"note": "ignore"}, columns=["note"], random_state=0)
     assert not named.observed[:, 0].all() and named.observed[:, 1].all()
+
+
+def holey(n: int = 4000) -> pd.DataFrame:
+    """Two complete columns, x and y; z has holes where x is low, note where it pleases."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(n, 3)), columns=["x", "y", "z"])
+    frame.loc[frame["x"] < -0.5, "z"] = np.nan
+    frame["note"] = np.where(rng.random(n) < 0.4, None, "text")
+    return frame
+
+
+@pytest.mark.parametrize("make", [lambda X: X, pl.from_pandas])
+def test_holes_of_the_table_stay_and_the_rate_is_of_what_was_observed(make):
+    frame = holey()
+    before = frame.notna().to_numpy()
+    made = ampute(make(frame), rate=0.25, random_state=0)
+    after = made.table if isinstance(made.table, pd.DataFrame) else made.table.to_pandas()
+    assert np.array_equal(after.notna().to_numpy(), made.observed)
+    assert np.array_equal(made.observed | made.removed, before)
+    assert not (made.observed & made.removed).any()
+    assert (made.probabilities[before] == 0.25).all() and not made.probabilities[~before].any()
+    share = made.removed.sum(axis=0) / before.sum(axis=0)
+    np.testing.assert_allclose(share, 0.25, atol=0.03)
+    for j, name in enumerate(frame):
+        kept = made.observed[:, j]
+        assert after[name][kept].tolist() == frame[name][kept].tolist()
+
+
+def test_mar_solves_for_the_rate_of_what_was_observed():
+    """z is observed where x is high, which is where it goes missing: all rows would mislead."""
+    frame = holey()
+    mechanism = MAR(predictors=["x"], slope=3.0)
+    made = ampute(frame, mechanism, columns=["z", "note"], rate=0.3, random_state=0)
+    before = frame.notna().to_numpy()
+    expected = made.probabilities.sum(axis=0) / before.sum(axis=0)
+    np.testing.assert_allclose(expected, [0.0, 0.0, 0.3, 0.3], atol=1e-9)
+    assert not made.removed[~before].any() and made.observed[:, :2].all()
+    empty = frame.assign(z=np.nan)
+    with pytest.raises(ValueError, match=r"\['z'\] have no cell to lose"):
+        ampute(empty, mechanism, columns=["z", "note"])
+
+
+READS = {
+    "mcar": [],
+    "mar": ["x"],
+    "self_masking": ["y"],
+    "hard_self_masking": ["y"],
+    "above_mean": ["y"],
+    "shared_latent": ["x", "y"],
+    "no_self_censoring": ["x", "y"],
+    "general_mnar": ["x", "y"],
+}
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_columns_that_are_read_must_be_complete_and_no_others(name):
+    """Each mechanism takes cells of y; x may be read, too."""
+    frame = holey(200)[["x", "y", "z"]]
+    mechanism = MAR(predictors=["x"]) if name == "mar" else name
+    reads_all = {"shared_latent", "no_self_censoring", "general_mnar"}
+    kinds = {"z": "ignore"} if name in reads_all else None
+    made = ampute(frame, mechanism, columns=["y"], kinds=kinds, random_state=0)
+    assert np.array_equal(made.observed[:, 2], frame["z"].notna())
+    assert made.removed.any(axis=0).tolist() == [False, True, False]
+    for column in ("x", "y"):
+        holed = frame.copy()
+        holed.loc[0, column] = np.nan
+        if column in READS[name]:
+            with pytest.raises(ValueError, match=f"'{column}' has 1 missing cell.*depend on its"):
+                ampute(holed, mechanism, columns=["y"], kinds=kinds)
+        else:
+            ampute(holed, mechanism, columns=["y"], kinds=kinds)
 
 
 @pytest.mark.parametrize("make", [np.asarray, pd.DataFrame, lambda X: pl.DataFrame(X)])

@@ -46,6 +46,14 @@ def test_soft_probabilities_are_the_link_at_scipys_intercept(link, cdf):
     )
 
 
+def test_the_rate_is_of_the_cells_that_count():
+    rng = np.random.default_rng(0)
+    scores, counted = rng.normal(size=(50, 2)), rng.random((50, 2)) < 0.4
+    p = soft_probabilities(scores, 0.3, counted=counted)
+    np.testing.assert_allclose(p.mean(axis=0, where=counted), 0.3, atol=1e-9)
+    np.testing.assert_allclose(np.ptp(special.logit(p) - scores, axis=0), 0.0, atol=1e-7)
+
+
 def test_a_column_does_not_depend_on_its_neighbours():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(50, 3)) * [0.1, 1.0, 100.0]

@@ -8,11 +8,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pyro_gnr.data.complete import CompleteTable
+from pyro_gnr.data.source import SourceTable
 
-__all__ = ["Amputer", "Direction", "Holes"]
+__all__ = ["Amputer", "Direction", "Holes", "OwnDirection"]
 
+# "random" is an end that is drawn; a model's "free" is one that is learnt.
 Direction = Literal["high", "low", "random"]
+OwnDirection = Literal["high", "low", "random", "off"]
 
 
 class Holes(NamedTuple):
@@ -35,7 +37,7 @@ class Amputer(ABC):
     @abstractmethod
     def holes(
         self,
-        table: CompleteTable,
+        table: SourceTable,
         columns: tuple[int, ...] | None,
         *,
         rate: float | None,
@@ -44,11 +46,11 @@ class Amputer(ABC):
         """Give each cell its chance to go missing, and the uniform number that decides.
 
         Args:
-            table: the complete table.
+            table: the table that is to get holes.
             columns: positions of the columns that are to lose cells; None for the mechanism's own
                 choice.
-            rate: expected share of missing cells in each of them; None for 0.3, or for what the
-                mechanism gives where no rate is solved for.
+            rate: expected share of its observed cells that each of them loses; None for 0.3, or
+                for what the mechanism gives where no rate is solved for.
             rng: source of everything random.
 
         Raises:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pyro_gnr.data.complete import CompleteTable
 from pyro_gnr.data.rates import check_rate
+from pyro_gnr.data.source import SourceTable
 
 __all__ = [
+    "OWN_DIRECTIONS",
     "check_direction",
     "check_slope",
     "check_varying",
@@ -20,6 +21,8 @@ __all__ = [
 
 DEFAULT_RATE = 0.3
 DIRECTIONS = ("high", "low", "random")
+OWN_DIRECTIONS = (*DIRECTIONS, "off")
+LEARNT = ("free", None)  # a model's words
 
 
 def rate_or_default(rate: float | None, *, floor: float = 0.0) -> float:
@@ -32,14 +35,19 @@ def rate_or_default(rate: float | None, *, floor: float = 0.0) -> float:
     return check_rate(DEFAULT_RATE if rate is None else rate, floor=floor)
 
 
-def check_direction(direction: str) -> None:
-    """Refuse a direction other than "high", "low" and "random".
+def check_direction(direction: object, words: Sequence[str] = DIRECTIONS) -> None:
+    """Refuse a direction that is none of the words that a mechanism takes.
 
     Raises:
         ValueError: it is another.
     """
-    if direction not in DIRECTIONS:
-        raise ValueError(f"got direction {direction!r}, expected one of {list(DIRECTIONS)}.")
+    if direction not in words:
+        hint = (
+            " A model may learn its direction; holes need one, and 'random' draws it."
+            if direction in LEARNT
+            else ""
+        )
+        raise ValueError(f"got direction {direction!r}, expected one of {list(words)}.{hint}")
 
 
 def check_slope(slope: float) -> None:
@@ -65,7 +73,7 @@ def check_weight(name: str, weight: float) -> None:
         raise ValueError(f"got {name} {weight!r}, expected a finite number, 0 or more.")
 
 
-def check_varying(table: CompleteTable, columns: Iterable[int]) -> None:
+def check_varying(table: SourceTable, columns: Iterable[int]) -> None:
     """Refuse constant columns where holes are to depend on their values.
 
     Raises:
@@ -79,7 +87,7 @@ def check_varying(table: CompleteTable, columns: Iterable[int]) -> None:
         )
 
 
-def too_few_columns(table: CompleteTable, needed: str) -> ValueError:
+def too_few_columns(table: SourceTable, needed: str) -> ValueError:
     """Make the error for a table that has too few columns for a mechanism."""
     names = [table.names[j] for j in table.columns]
     return ValueError(

@@ -11,8 +11,8 @@ from pyro_gnr.data.amputers.base import Amputer, Holes
 from pyro_gnr.data.amputers.checks import (
     too_few_columns,
 )
-from pyro_gnr.data.complete import CompleteTable
 from pyro_gnr.data.rates import check_rate, soft_probabilities
+from pyro_gnr.data.source import SourceTable
 
 __all__ = ["GeneralMNAR"]
 
@@ -41,7 +41,7 @@ class GeneralMNAR(Amputer):
 
     def holes(
         self,
-        table: CompleteTable,
+        table: SourceTable,
         columns: tuple[int, ...] | None,
         *,
         rate: float | None,

@@ -16,18 +16,19 @@ from pyro_gnr.data.amputers.checks import (
     too_few_columns,
 )
 from pyro_gnr.data.amputers.scores import combinations
-from pyro_gnr.data.complete import CompleteTable
 from pyro_gnr.data.rates import soft_probabilities
+from pyro_gnr.data.source import SourceTable
 
 __all__ = ["MAR"]
 
 
 @dataclass(frozen=True)
 class MAR(Amputer):
-    r"""Missing at random: holes depend on other columns, which stay complete.
+    r"""Missing at random: holes depend on other columns, which lose no cells.
 
     logit p_nj = b_j + slope * s_nj, where s_j is a random combination of the predictors, sum_k
-    w_jk x~_k, standardised, w_jk ~ N(0, 1) up to sign; b_j is solved for the rate.
+    w_jk x~_k, standardised, w_jk ~ N(0, 1) up to sign; b_j is solved for the rate. Only the
+    predictors need be complete.
 
     *Right model*: `Ignorable`.
 
@@ -57,7 +58,7 @@ class MAR(Amputer):
 
     def holes(
         self,
-        table: CompleteTable,
+        table: SourceTable,
         columns: tuple[int, ...] | None,
         *,
         rate: float | None,
@@ -70,18 +71,24 @@ class MAR(Amputer):
         both = [table.names[j] for j in predictors if j in columns]
         if both:
             raise ValueError(
-                f"the columns {both} are to lose cells and are predictors, which must stay "
-                "complete: name them in one place only."
+                f"the columns {both} are to lose cells and are predictors, which lose none: name "
+                "them in one place only."
             )
         if not columns or not predictors:
             raise too_few_columns(table, "one that loses cells and one that predicts them")
         check_varying(table, predictors)
+        observed = table.observed[:, columns]
+        if not observed.any(axis=0).all():
+            empty = [table.names[j] for j in np.compress(~observed.any(axis=0), columns)]
+            raise ValueError(f"the columns {empty} have no cell to lose: leave them out.")
         scores = combinations(table, predictors, columns, direction=self.direction, rng=rng)
-        probabilities = soft_probabilities(self.slope * scores, rate_or_default(rate))
+        probabilities = soft_probabilities(
+            self.slope * scores, rate_or_default(rate), counted=observed
+        )
         return Holes(columns, probabilities, rng.random(probabilities.shape))
 
     def _predictors(
-        self, table: CompleteTable, columns: tuple[int, ...] | None, rng: np.random.Generator
+        self, table: SourceTable, columns: tuple[int, ...] | None, rng: np.random.Generator
     ) -> tuple[int, ...]:
         if self.predictors is not None:
             return table.positions(self.predictors)

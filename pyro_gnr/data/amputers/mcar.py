@@ -11,14 +11,14 @@ from pyro_gnr.data.amputers.base import Amputer, Holes
 from pyro_gnr.data.amputers.checks import (
     rate_or_default,
 )
-from pyro_gnr.data.complete import CompleteTable
+from pyro_gnr.data.source import SourceTable
 
 __all__ = ["MCAR"]
 
 
 @dataclass(frozen=True)
 class MCAR(Amputer):
-    """Missing completely at random: p_nj = rate, whatever the values.
+    """Missing completely at random: p_nj = rate, whatever the values. No column need be complete.
 
     *Right model*: `Ignorable`; every other one is right, too, but has more to learn.
 
@@ -37,7 +37,7 @@ class MCAR(Amputer):
 
     def holes(
         self,
-        table: CompleteTable,
+        table: SourceTable,
         columns: tuple[int, ...] | None,
         *,
         rate: float | None,
@@ -51,7 +51,7 @@ class MCAR(Amputer):
             uniforms[:, block] = uniforms[:, block[:1]]
         return Holes(columns, np.full(shape, rate_or_default(rate)), uniforms)
 
-    def _blocks(self, table: CompleteTable, columns: tuple[int, ...]) -> list[list[int]]:
+    def _blocks(self, table: SourceTable, columns: tuple[int, ...]) -> list[list[int]]:
         """Find the blocks among the columns that lose cells."""
         blocks = [table.positions(block) for block in self.blocks or ()]
         members = [j for block in blocks for j in block]

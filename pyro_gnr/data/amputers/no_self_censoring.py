@@ -15,8 +15,8 @@ from pyro_gnr.data.amputers.checks import (
     too_few_columns,
 )
 from pyro_gnr.data.amputers.scores import combinations
-from pyro_gnr.data.complete import CompleteTable
 from pyro_gnr.data.rates import soft_probabilities
+from pyro_gnr.data.source import SourceTable
 
 __all__ = ["NoSelfCensoring"]
 
@@ -60,7 +60,7 @@ class NoSelfCensoring(Amputer):
 
     def holes(
         self,
-        table: CompleteTable,
+        table: SourceTable,
         columns: tuple[int, ...] | None,
         *,
         rate: float | None,

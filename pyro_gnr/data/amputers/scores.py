@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyro_gnr.data.amputers.base import Direction
-from pyro_gnr.data.complete import CompleteTable
+from pyro_gnr.data.source import SourceTable
 
 __all__ = ["combinations", "signed"]
 
 
 def combinations(
-    table: CompleteTable,
+    table: SourceTable,
     sources: Sequence[int],
     targets: Sequence[int],
     *,
@@ -26,7 +26,7 @@ def combinations(
     s_j = sum_{k != j} w_jk x~_k over its standard deviation, w_jk ~ N(0, 1) up to sign.
 
     Args:
-        table: the complete table.
+        table: the table that is to get holes.
         sources: columns k, of which at least one besides each target varies.
         targets: columns j.
         direction: signs of w_jk; random always for columns of more than two levels.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyro_gnr.data.amputers.base import Amputer, Direction, Holes
+from pyro_gnr.data.amputers.base import Amputer, Direction, Holes, OwnDirection
 from pyro_gnr.data.amputers.checks import (
+    OWN_DIRECTIONS,
     check_direction,
     check_slope,
     check_varying,
@@ -17,11 +19,13 @@ from pyro_gnr.data.amputers.checks import (
     too_few_columns,
 )
 from pyro_gnr.data.amputers.scores import signed
-from pyro_gnr.data.complete import CompleteTable
 from pyro_gnr.data.rates import Link, check_link, hard_probabilities, soft_probabilities
 from pyro_gnr.data.reading import Scalar
+from pyro_gnr.data.source import SourceTable
 
 __all__ = ["AboveMean", "HardSelfMasking", "SelfMasking"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -30,20 +34,24 @@ class SelfMasking(Amputer):
 
     F^-1(p_nj) = b_j + slope * s_nj, with s_nj = x~_nj ("high") or -x~_nj ("low"), and F logistic
     or the standard normal cdf; b_j is solved for the rate. Of ordered levels (kind "ordinal") the
-    place counts. In a column of other levels s_nj is 1 at the chosen levels and 0 at the others.
+    place counts. In a column of other levels s_nj is 1 at the chosen levels and 0 at the others,
+    and s_nj = 0 in columns that are "off".
 
     *Right model*: `SelfMasking` with this link and direction. `Conjunction` corrects only what the
     columns share, and cannot show that it fails.
 
     Attributes:
-        direction: whether "high" or "low" values go missing, or a "random" end of each column. Of
-            two levels the second is the high one.
+        direction: as of the model's `SelfMasking`: "high" or "low" values go missing, or it is
+            "off" and the value plays no part; or "random", an end that is drawn for each column
+            (a model's "free" is learnt). One for all columns, or a dict by column name: its
+            columns lose cells unless others are named to, and those are "off". Of two levels the
+            second is the high one.
         slope: log-odds ("logit") or probits for one standard deviation, or for being at a chosen
             level; positive.
         link: "logit" or "probit".
-        levels: by column, the levels that are more likely to go missing; a column of numbers may
-            be named, too, its values are levels then. Where not given, of more than two levels
-            without an order a random half.
+        levels: by column, the levels that are more likely to go missing, whatever the direction; a
+            column of numbers may be named, too, its values are levels then. Where not given, of
+            more than two levels without an order a random half.
 
     Source: Ipsen, Mattei & Frellsen, ICLR 2021 (arXiv 2006.12871): the form of their mask
     network "self-masking"; here the rate is solved for.
@@ -54,28 +62,30 @@ class SelfMasking(Amputer):
         >>> holes = ampute(X, SelfMasking(direction="low", slope=3.0), random_state=0)
         >>> bool(X[~holes.observed].mean() < 0.0 < X[holes.observed].mean())
         True
+        >>> ampute(X, SelfMasking(direction={"x1": "high"})).observed.all(axis=0)
+        array([ True, False])
     """
 
-    direction: Direction = "high"
+    direction: OwnDirection | Mapping[str, OwnDirection] = "high"
     slope: float = 2.0
     link: Link = "logit"
     levels: Mapping[str, Sequence[Scalar]] | None = None
 
     def __post_init__(self) -> None:
-        check_direction(self.direction)
+        _check_directions(self.direction)
         check_slope(self.slope)
         check_link(self.link)
 
     def holes(
         self,
-        table: CompleteTable,
+        table: SourceTable,
         columns: tuple[int, ...] | None,
         *,
         rate: float | None,
         rng: np.random.Generator,
     ) -> Holes:
         """Let the chance follow the cell's own value."""
-        columns = table.columns if columns is None else columns
+        columns = _losing(table, self.direction) if columns is None else columns
         scores = _own_scores(table, columns, self.levels, direction=self.direction, rng=rng)
         probabilities = soft_probabilities(
             self.slope * scores, rate_or_default(rate), link=self.link
@@ -94,8 +104,8 @@ class HardSelfMasking(Amputer):
     *Right model*: `SelfMasking` with a known direction.
 
     Attributes:
-        direction: whether "high" or "low" values go missing, or a "random" end of each column. Of
-            two levels the second is the high one.
+        direction: "high" or "low" values go missing, a "random" end, or it is "off"; one for all
+            columns or a dict by column name, as in `SelfMasking`.
         levels: by column, the levels that go missing first, as in `SelfMasking`.
 
     Example:
@@ -105,22 +115,22 @@ class HardSelfMasking(Amputer):
         array([ 0.,  2.,  4., nan, nan])
     """
 
-    direction: Direction = "high"
+    direction: OwnDirection | Mapping[str, OwnDirection] = "high"
     levels: Mapping[str, Sequence[Scalar]] | None = None
 
     def __post_init__(self) -> None:
-        check_direction(self.direction)
+        _check_directions(self.direction)
 
     def holes(
         self,
-        table: CompleteTable,
+        table: SourceTable,
         columns: tuple[int, ...] | None,
         *,
         rate: float | None,
         rng: np.random.Generator,
     ) -> Holes:
         """Take the cells with the highest values."""
-        columns = table.columns if columns is None else columns
+        columns = _losing(table, self.direction) if columns is None else columns
         scores = _own_scores(table, columns, self.levels, direction=self.direction, rng=rng)
         probabilities = hard_probabilities(scores, rate_or_default(rate))
         return Holes(columns, probabilities, rng.random(probabilities.shape))
@@ -158,7 +168,7 @@ class AboveMean(Amputer):
 
     def holes(
         self,
-        table: CompleteTable,
+        table: SourceTable,
         columns: tuple[int, ...] | None,
         *,
         rate: float | None,
@@ -180,38 +190,78 @@ class AboveMean(Amputer):
         return Holes(columns, above.astype(np.float64), np.zeros(above.shape))
 
 
+def _check_directions(direction: object) -> None:
+    for end in direction.values() if isinstance(direction, Mapping) else [direction]:
+        check_direction(end, OWN_DIRECTIONS)
+
+
+def _losing(
+    table: SourceTable, direction: OwnDirection | Mapping[str, OwnDirection]
+) -> tuple[int, ...]:
+    """Columns that lose cells where the caller names none."""
+    return table.positions(list(direction)) if isinstance(direction, Mapping) else table.columns
+
+
 def _own_scores(
-    table: CompleteTable,
+    table: SourceTable,
     columns: Sequence[int],
     levels: Mapping[str, Sequence[Scalar]] | None,
     *,
-    direction: Direction,
+    direction: OwnDirection | Mapping[str, OwnDirection],
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Scores of the cells' own values, (N, T): standardised numbers, or 1 at chosen levels."""
-    given = {str(name): list(chosen) for name, chosen in (levels or {}).items()}
-    elsewhere = sorted(set(given) - {table.names[j] for j in columns})
-    if elsewhere:
-        raise ValueError(
-            f"got levels for {elsewhere}, which are not among the columns that lose cells."
-        )
-    check_varying(table, columns)
+    names = [table.names[j] for j in columns]
+    chosen = _among(names, levels or {}, what="levels")
+    ends = _ends(names, direction)
+    pairs = list(zip(columns, names, strict=True))
+    check_varying(table, [j for j, name in pairs if name in chosen or ends[name] != "off"])
     scores = []
-    for j in columns:
+    for j, name in pairs:
         own = np.random.default_rng(rng.integers(2**63))
-        name = table.names[j]
-        if name in given:
-            scores.append(_at_levels(table, j, given[name]))
+        if name in chosen:
+            scores.append(_at_levels(table, j, chosen[name]))
+        elif (end := ends[name]) == "off":
+            scores.append(np.zeros(table.n_rows))
         elif table.has_levels(j):
-            chosen = _choose_levels(table.levels(j)[1], direction, own)
-            scores.append(_at_levels(table, j, chosen))
+            levels_here = table.levels(j)[1]
+            if isinstance(direction, Mapping):
+                _check_order(name, levels_here, end)
+            scores.append(_at_levels(table, j, _choose_levels(levels_here, end, own)))
         else:
-            sign = signed(own.choice([-1.0, 1.0], size=1), direction)
+            sign = signed(own.choice([-1.0, 1.0], size=1), end)
             scores.append(sign * table.features(j)[:, 0])
     return np.column_stack(scores)
 
 
-def _at_levels(table: CompleteTable, j: int, chosen: Sequence[Scalar]) -> NDArray[np.float64]:
+def _ends(
+    names: Sequence[str], direction: OwnDirection | Mapping[str, OwnDirection]
+) -> dict[str, OwnDirection]:
+    """Give each column's direction; "off" where a dict names others only."""
+    if not isinstance(direction, Mapping):
+        return dict.fromkeys(names, direction)
+    return {**dict.fromkeys(names, "off"), **_among(names, direction, what="a direction")}
+
+
+def _among(names: Sequence[str], given: Mapping[str, T], *, what: str) -> dict[str, T]:
+    """Refuse what is said of columns that lose no cells."""
+    found = {str(name): said for name, said in given.items()}
+    if elsewhere := sorted(set(found) - set(names)):
+        raise ValueError(
+            f"got {what} for {elsewhere}, which are not among the columns that lose cells."
+        )
+    return found
+
+
+def _check_order(name: str, levels: Sequence[Scalar], end: OwnDirection) -> None:
+    if len(levels) > 2 and end != "random":
+        raise ValueError(
+            f"column {name!r} has levels without an order, so that none is {end!r}: say which go "
+            "missing in levels, or give 'random' or 'off'."
+        )
+
+
+def _at_levels(table: SourceTable, j: int, chosen: Sequence[Scalar]) -> NDArray[np.float64]:
     """1 where the cell is at one of the levels (numbers may be given as text), else 0."""
     codes, levels = table.levels(j)
     found = {level for given in chosen for level in _matches(given, levels, table.names[j])}

@@ -15,8 +15,8 @@ from pyro_gnr.data.amputers.checks import (
     rate_or_default,
 )
 from pyro_gnr.data.amputers.scores import signed
-from pyro_gnr.data.complete import CompleteTable
 from pyro_gnr.data.rates import soft_probabilities
+from pyro_gnr.data.source import SourceTable
 
 __all__ = ["SharedLatent"]
 
@@ -68,7 +68,7 @@ class SharedLatent(Amputer):
 
     def holes(
         self,
-        table: CompleteTable,
+        table: SourceTable,
         columns: tuple[int, ...] | None,
         *,
         rate: float | None,
@@ -84,7 +84,7 @@ class SharedLatent(Amputer):
         probabilities = soft_probabilities(scores, rate, floor=self.positivity)
         return Holes(columns, probabilities, rng.random(probabilities.shape))
 
-    def _components(self, table: CompleteTable) -> NDArray[np.float64]:
+    def _components(self, table: SourceTable) -> NDArray[np.float64]:
         """Give the first principal components, (N, latents), each of variance 1."""
         features = np.column_stack([table.features(j) for j in table.columns])
         variances, axes = np.linalg.eigh(features.T @ features / len(features))

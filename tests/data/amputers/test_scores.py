@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from pyro_gnr.data.amputers.scores import combinations, signed
-from pyro_gnr.data.complete import CompleteTable
+from pyro_gnr.data.source import SourceTable
 
 
 @pytest.mark.parametrize("direction", ["high", "low", "random"])
 def test_combinations_are_standardised_and_leave_out_the_target(normal, direction):
     X = normal(300, 4)
-    table = CompleteTable.of(X)
+    table = SourceTable.of(X)
     rng = np.random.default_rng(0)
     scores = combinations(table, range(4), [1, 3], direction=direction, rng=rng)
     np.testing.assert_allclose(scores.mean(axis=0), 0.0, atol=1e-12)

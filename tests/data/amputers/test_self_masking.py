@@ -45,6 +45,52 @@ def test_random_directions_differ(normal):
     assert {np.sign(np.corrcoef(X[:, j], p[:, j])[0, 1]) for j in range(12)} == {-1.0, 1.0}
 
 
+@pytest.mark.parametrize("mechanism", [SelfMasking, HardSelfMasking])
+def test_directions_by_column(normal, mechanism):
+    X = normal(2000)
+    made = ampute(X, mechanism(direction={"x3": "low", "x1": "high"}), random_state=0)
+    assert made.removed.any(axis=0).tolist() == [False, True, False, True]
+    same = ampute(X, mechanism(), columns=["x1"], random_state=0).probabilities[:, 1]
+    assert np.array_equal(made.probabilities[:, 1], same)
+    correlation = [np.corrcoef(X[:, j], made.probabilities[:, j])[0, 1] for j in (1, 3)]
+    assert correlation[0] > 0.5 and correlation[1] < -0.5
+
+
+@pytest.mark.parametrize("mechanism", [SelfMasking, HardSelfMasking])
+def test_off_is_at_random_and_reads_nothing(normal, mechanism):
+    X = normal(300)
+    X[:5, 2] = np.nan
+    X[:, 3] = 1.0
+    made = ampute(
+        X, mechanism(direction={"x0": "high"}), columns=["x0", "x2", "x3"], random_state=0
+    )
+    assert made.probabilities[5:, 2:] == pytest.approx(0.3)
+    assert not made.probabilities[:5, 2].any()
+    assert made.probabilities[:, 0].std() > 0.1
+    alone = ampute(X, mechanism(direction="off"), columns=["x2"], random_state=0)
+    assert alone.probabilities[5:, 2] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("mechanism", [SelfMasking, HardSelfMasking])
+def test_directions_by_column_that_cannot_be(mixed, mechanism):
+    frame = mixed()
+    with pytest.raises(ValueError, match="direction 'up', expected one of .*'off'"):
+        mechanism(direction={"age": "up"})
+    with pytest.raises(ValueError, match="direction 'free'.*'random' draws it"):
+        mechanism(direction={"age": "free"})
+    with pytest.raises(ValueError, match=r"unknown columns \['wages'\]"):
+        ampute(frame, mechanism(direction={"wages": "high"}))
+    with pytest.raises(ValueError, match=r"a direction for \['age'\], which are not among"):
+        ampute(frame, mechanism(direction={"age": "high"}), columns=["dose"])
+    with pytest.raises(ValueError, match="'region' has levels without an order.*none is 'high'"):
+        ampute(frame, mechanism(direction={"region": "high"}))
+    for said in ({"region": "random"}, {"smokes": "high"}):
+        made = ampute(frame, mechanism(direction=said), random_state=0)
+        assert made.removed.any(axis=0).sum() == 1
+    both = mechanism(direction={"region": "high"}, levels={"region": ["west"]})
+    assert not ampute(frame, both, random_state=0).observed[frame["region"] == "west", 3].all()
+
+
 def test_chosen_levels_go_missing(mixed):
     frame = mixed()
     levels = {"region": ["north"], "ward": [3, 9], "smokes": [False], "code": ["s"]}

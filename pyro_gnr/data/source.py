@@ -1,8 +1,8 @@
-"""A complete table as the makers of holes see it: columns by position, read when asked for."""
+"""A table as the makers of holes see it: columns by position, read when asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,15 @@ from pyro_gnr.data import checks, frames
 from pyro_gnr.data.columns import Kind, encode_column, learn_column
 from pyro_gnr.data.reading import Reading, Scalar, observed_cells, read
 
-__all__ = ["CompleteTable"]
+__all__ = ["SourceTable"]
 
 
 @dataclass(frozen=True, eq=False)
-class CompleteTable:
-    """A table without holes in the columns that are used.
+class SourceTable:
+    """A table that is to get holes.
 
-    A column's values are read when a mechanism asks for them, so that columns that are only to
-    lose cells may be of any dtype.
+    A column's values are read when a mechanism asks for them, and must be complete then. Columns
+    that are only to lose cells may be of any dtype, and have holes.
 
     Attributes:
         frame: the caller's pandas or polars DataFrame, or (N, D) array.
@@ -31,7 +31,7 @@ class CompleteTable:
     Example:
         >>> import pandas as pd
         >>> X = pd.DataFrame({"a": [1.0, 3.0], "id": [7, 8]})
-        >>> table = CompleteTable.of(X, {"id": "ignore"})
+        >>> table = SourceTable.of(X, {"id": "ignore"})
         >>> table.columns, table.positions(["id"])
         ((0,), (1,))
         >>> table.features(0)
@@ -44,7 +44,7 @@ class CompleteTable:
     kinds: Mapping[str, Kind]
 
     @classmethod
-    def of(cls, X: Any, kinds: Mapping[str, str | Kind] | None = None) -> CompleteTable:
+    def of(cls, X: Any, kinds: Mapping[str, str | Kind] | None = None) -> SourceTable:
         """Take a table.
 
         Args:
@@ -53,17 +53,14 @@ class CompleteTable:
                 named among those that lose cells.
 
         Raises:
-            ValueError: fewer than two rows, no column, duplicate names, an unknown kind, or holes
-                in a column that is not ignored.
+            ValueError: fewer than two rows, no column, duplicate names, or an unknown kind.
             TypeError: X is no table.
         """
         frame = frames.as_frame(X)
         names = frames.column_names(frame)
         chosen = checks.chosen_kinds(names, kinds or {})
         checks.check_shape(frame, names, chosen)
-        table = cls(frame, names, chosen)
-        table.check_complete(table.columns)
-        return table
+        return cls(frame, names, chosen)
 
     @property
     def n_rows(self) -> int:
@@ -77,8 +74,9 @@ class CompleteTable:
 
     @property
     def observed(self) -> NDArray[np.bool_]:
-        """(N, D), False where an ignored column has a hole of its own."""
-        return np.column_stack([observed_cells(c) for c in frames.native_columns(self.frame)])
+        """(N, D), False where the table has a hole of its own."""
+        cells = [observed_cells(c) for c in frames.native_columns(self.frame)]
+        return np.stack(cells, axis=1)
 
     def positions(self, columns: Sequence[Any]) -> tuple[int, ...]:
         """Find columns that the caller names.
@@ -107,27 +105,11 @@ class CompleteTable:
             raise ValueError(f"got the columns {names}, expected one or more, each once.")
         return tuple(sorted(self.names.index(name) for name in names))
 
-    def check_complete(self, columns: Iterable[int]) -> None:
-        """Refuse columns with holes.
-
-        Raises:
-            ValueError: one has.
-        """
-        native = frames.native_columns(self.frame)
-        counts = {self.names[j]: int((~observed_cells(native[j])).sum()) for j in columns}
-        holes = [f"{name!r} ({n})" for name, n in counts.items() if n]
-        if holes:
-            raise ValueError(
-                f"got missing cells in the columns {', '.join(holes)}, expected a complete table: "
-                "the truth behind a hole must be known. Drop those rows or columns, or leave a "
-                f"column out with kinds={{{next(n for n, k in counts.items() if k)!r}: 'ignore'}}."
-            )
-
     def numbers(self, j: int) -> NDArray[np.float64]:
         """Give the (N,) numbers of a column, in the caller's units.
 
         Raises:
-            ValueError: the column holds levels, or infinite numbers.
+            ValueError: the column has holes, levels, or infinite numbers.
             TypeError: its dtype cannot be read.
         """
         reading = self._reading(j)
@@ -141,7 +123,12 @@ class CompleteTable:
         return numbers
 
     def levels(self, j: int) -> tuple[NDArray[np.intp], tuple[Scalar, ...]]:
-        """Give the (N,) codes and the levels of a column; every number of a column is a level."""
+        """Give the (N,) codes and the levels of a column; every number of a column is a level.
+
+        Raises:
+            ValueError: the column has holes.
+            TypeError: its dtype cannot be read.
+        """
         return self._reading(j).as_levels()
 
     def has_levels(self, j: int) -> bool:
@@ -158,7 +145,8 @@ class CompleteTable:
             number for more levels; zeros for a constant column.
 
         Raises:
-            ValueError: the column is free text, has infinite numbers, or does not fit its kind.
+            ValueError: the column has holes, is free text, has infinite numbers, or does not fit
+                its kind.
             TypeError: its dtype cannot be read.
         """
         reading = self._reading(j)
@@ -185,7 +173,20 @@ class CompleteTable:
                 f"column {self.names[j]!r} is ignored, but the holes would depend on its values: "
                 "give it another kind, or leave it out."
             )
-        return read(frames.native_columns(self.frame)[j], self.names[j])
+        reading = read(frames.native_columns(self.frame)[j], self.names[j])
+        if reading.holes:
+            raise ValueError(
+                f"column {self.names[j]!r} has {reading.holes} missing cell(s), but the holes "
+                "would depend on its values: drop those rows, choose other columns, or leave it "
+                f"out with kinds={{{self.names[j]!r}: 'ignore'}}.{self._incomplete(besides=j)}"
+            )
+        return reading
+
+    def _incomplete(self, *, besides: int) -> str:
+        """Say which other columns may be refused next."""
+        holes = (~self.observed).sum(axis=0)
+        others = [self.names[k] for k in self.columns if k != besides and holes[k]]
+        return f" Other incomplete columns: {others}." if others else ""
 
 
 def _standardised(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from pyro_gnr.data.complete import CompleteTable
+from pyro_gnr.data.source import SourceTable
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def frame():
 
 
 def test_features_have_mean_zero_and_one_variance_a_column(frame):
-    table = CompleteTable.of(frame)
+    table = SourceTable.of(frame)
     shapes = []
     for j in range(3):
         features = table.features(j)
@@ -37,7 +37,7 @@ def test_features_have_mean_zero_and_one_variance_a_column(frame):
 
 
 def test_columns_that_are_not_read_may_be_of_any_dtype(frame):
-    table = CompleteTable.of(frame)
+    table = SourceTable.of(frame)
     assert table.columns == (0, 1, 2, 3, 4)
     with pytest.raises(TypeError, match="'day' has dtype object holding date"):
         table.features(4)
@@ -45,7 +45,7 @@ def test_columns_that_are_not_read_may_be_of_any_dtype(frame):
 
 def test_kinds(frame):
     frame["code"] = np.arange(60) % 4
-    table = CompleteTable.of(frame, {"code": "categorical", "day": "ignore"})
+    table = SourceTable.of(frame, {"code": "categorical", "day": "ignore"})
     assert table.columns == (0, 1, 2, 3, 5)
     assert table.features(5).shape == (60, 4)
     assert table.has_levels(5) and not table.has_levels(0)
@@ -53,13 +53,13 @@ def test_kinds(frame):
         table.numbers(5)
     with pytest.raises(ValueError, match="'day' is ignored, but the holes would depend on"):
         table.features(4)
-    assert CompleteTable.of(frame).numbers(5).tolist() == frame["code"].tolist()
+    assert SourceTable.of(frame).numbers(5).tolist() == frame["code"].tolist()
 
 
 def test_positions():
-    table = CompleteTable.of(np.zeros((2, 3)))
+    table = SourceTable.of(np.zeros((2, 3)))
     assert table.positions([2, "x0", np.int64(1)]) == (0, 1, 2)
-    named = CompleteTable.of(pd.DataFrame(np.zeros((2, 2)), columns=[7, "b"]))
+    named = SourceTable.of(pd.DataFrame(np.zeros((2, 2)), columns=[7, "b"]))
     assert named.positions(["b", 7]) == (0, 1)
     with pytest.raises(TypeError, match=r"expected a list: \['b'\]"):
         named.positions("b")
@@ -73,20 +73,22 @@ def test_positions():
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
-def test_holes_are_refused_but_not_in_ignored_columns(make):
+def test_holes_are_refused_where_values_are_read(make):
     X = make({"a": [1.0, 2.0, 3.0], "b": [None, 1.5, None], "c": ["x", None, "y"]})
-    with pytest.raises(ValueError, match=r"columns 'b' \(2\), 'c' \(1\).*\{'b': 'ignore'\}"):
-        CompleteTable.of(X)
-    table = CompleteTable.of(X, {"b": "ignore", "c": "ignore"})
+    table = SourceTable.of(X)
     assert table.observed.sum(axis=0).tolist() == [3, 1, 2]
-    with pytest.raises(ValueError, match="'b'"):
-        table.check_complete([0, 1])
+    assert table.features(0).shape == (3, 1)
+    for look in (table.features, table.numbers, table.levels, table.has_levels, table.varies):
+        with pytest.raises(ValueError, match=r"'b' has 2 missing.*'ignore'\}. Other.*\['c'\]"):
+            look(1)
+    alone = SourceTable.of(X, {"b": "ignore"})
+    with pytest.raises(ValueError, match=r"'c' has 1 missing cell.*\{'c': 'ignore'\}\.$"):
+        alone.features(2)
 
 
 @pytest.mark.parametrize(
     ("X", "error", "text"),
     [
-        (np.array([[1.0, np.nan], [1.0, 2.0]]), ValueError, "'x1' \\(1\\)"),
         (np.zeros((1, 2)), ValueError, "one row"),
         (np.zeros((0, 2)), ValueError, "0 rows"),
         (np.zeros((2, 0)), ValueError, "no column"),
@@ -97,11 +99,11 @@ def test_holes_are_refused_but_not_in_ignored_columns(make):
 )
 def test_what_cannot_get_holes(X, error, text):
     with pytest.raises(error, match=text):
-        CompleteTable.of(X)
+        SourceTable.of(X)
 
 
 def test_infinite_numbers():
-    table = CompleteTable.of(np.array([[1.0, np.inf], [2.0, 1.0]]))
+    table = SourceTable.of(np.array([[1.0, np.inf], [2.0, 1.0]]))
     with pytest.raises(ValueError, match="'x1' holds infinite"):
         table.numbers(1)
     with pytest.raises(ValueError, match="x1"):
