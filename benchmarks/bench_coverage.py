@@ -339,10 +339,10 @@ def wanted() -> list[tuple[str, int, str, int]]:
         for m, method in enumerate(methods):
             every, replications = pace(method, generator)
             for k in range(replications // CHUNK):
-                turns.append((every * k, every, g, m, (generator, 500, method, k * CHUNK)))
+                turns.append((every * (k + 1), every, g, m, (generator, 500, method, k * CHUNK)))
             if method == RIGHT[generator]:
                 for k in range(200 // CHUNK):
-                    turns.append((6 * k, 6, g, m, (generator, 2000, method, k * CHUNK)))
+                    turns.append((6 * (k + 1), 6, g, m, (generator, 2000, method, k * CHUNK)))
     return [turn[-1] for turn in sorted(turns)]
 
 
