@@ -28,6 +28,8 @@ RIGHT = {
 }
 TIED = 1.03  # an RMSE at most so many times the best one counts as tied with it
 LARGER_IS_BETTER = ("auc", "accuracy")
+SUMS = ["error", "squares", "se", "hits", "width"]  # of a chunk of replications
+ASKED = (0.93, 0.97)  # where the Monte Carlo interval of coverage should reach
 
 
 def summarise(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -254,11 +256,130 @@ def recommender(frame: pd.DataFrame) -> str:
     return "\n".join(parts)
 
 
+def coverage(frame: pd.DataFrame) -> str:
+    """Write whether intervals cover: the right mechanism first, then all methods, all numbers.
+
+    Args:
+        frame: chunks as `bench_coverage.py` writes them, sums over replications.
+    """
+    found = coverage_of(frame)
+    right = [key for key in _cells(found) if key[2] == RIGHT[key[0]]]
+    parts = [
+        "### With the right mechanism, five members\n",
+        "Coverage of nominal 95 % ± Monte Carlo standard error, and bias in empirical standard "
+        f"errors. ✗: the 95 % Monte Carlo interval of coverage (Wilson's) misses {ASKED}, or the "
+        "bias is more than a quarter of the standard error, by more than chance (two of its own "
+        "standard errors).\n",
+        _coverage_table(found, right, _verdict, names=("generator", "n")),
+        _misses(found, right),
+    ]
+    for (generator, n), part in found.groupby(level=["generator", "n"], sort=False):
+        keys = _cells(part)
+        parts += [
+            f"### {generator}, n = {n}: coverage, %\n",
+            _coverage_table(found, keys, _covered, names=("method",)),
+            f"### {generator}, n = {n}: bias ± its Monte Carlo error; empirical, average standard "
+            "error; width of the interval\n",
+            _coverage_table(found, keys, _numbers, names=("method",)),
+        ]
+    return "\n".join(parts)
+
+
+def coverage_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add chunks up: bias, empirical and average standard error, coverage, width, by estimand.
+
+    Returns:
+        Indexed by generator, n, method and estimand: count, failed, seconds, bias, sd, se,
+        coverage, width; low and high, Wilson's 95 % interval of coverage.
+    """
+    keys = ["generator", "n", "method", "estimand"]
+    found = frame.groupby(keys, sort=False)[["count", "failed", *SUMS]].sum()
+    found["seconds"] = frame.groupby(keys, sort=False)["seconds"].mean()
+    n = found["count"].clip(lower=1)
+    means = found[SUMS].div(n, axis=0)
+    found["bias"] = means["error"]
+    spread = (means["squares"] - means["error"] ** 2).clip(lower=0) * n / (n - 1).clip(lower=1)
+    found["sd"] = np.sqrt(spread)
+    found["se"], found["width"], p = means["se"], means["width"], means["hits"]
+    centre, half = (p + 1.92 / n) / (1 + 3.84 / n), 1.96 * np.sqrt(p * (1 - p) / n + 0.96 / n**2)
+    found["low"], found["high"] = centre - half / (1 + 3.84 / n), centre + half / (1 + 3.84 / n)
+    return found.assign(coverage=p).drop(columns=["error", "squares", "hits"])
+
+
+def _cells(found: pd.DataFrame) -> list[tuple[str, int, str]]:
+    return list(dict.fromkeys(index[:3] for index in found.index))
+
+
+def _coverage_table(
+    found: pd.DataFrame,
+    keys: Sequence[tuple[str, int, str]],
+    write: Callable[[pd.Series], str],
+    *,
+    names: Sequence[str],
+) -> str:
+    estimands = list(dict.fromkeys(found.index.get_level_values("estimand")))
+    lines = []
+    for key in keys:
+        rows = [found.loc[(*key, e)] for e in estimands]
+        count, failed = rows[0]["count"], rows[0]["failed"]
+        of = f"{count:.0f}" + (f" ({failed:.0f} failed)" if failed else "")
+        named = [str(dict(zip(("generator", "n", "method"), key, strict=True))[k]) for k in names]
+        cells = [write(r) if count else "failed" for r in rows]
+        lines.append([*named, of, *cells, f"{rows[0]['seconds']:.2g}"])
+    return markdown([*names, "replications", *estimands, "s each"], lines)
+
+
+def _covered(row: pd.Series) -> str:
+    p, n = row["coverage"], row["count"]
+    return f"{100 * p:.1f} ± {100 * np.sqrt(max(p * (1 - p), 0.0) / n):.1f}"
+
+
+def _numbers(row: pd.Series) -> str:
+    error = row["sd"] / np.sqrt(row["count"])
+    return (
+        f"{row['bias']:+.3f} ± {error:.3f}; {row['sd']:.3f}, {row['se']:.3f}; {row['width']:.3f}"
+    )
+
+
+def _failings(row: pd.Series) -> list[str]:
+    low, high = ASKED
+    error = row["sd"] / np.sqrt(row["count"])
+    beyond = abs(row["bias"]) - row["sd"] / 4
+    return [
+        name
+        for name, failed in (
+            ("coverage", row["high"] < low or row["low"] > high),
+            ("bias", beyond > 2 * error),
+        )
+        if failed
+    ]
+
+
+def _verdict(row: pd.Series) -> str:
+    share = row["bias"] / row["sd"] if row["sd"] else 0.0
+    cross = " ✗" if _failings(row) else ""
+    return f"{_covered(row)}; {share:+.2f}{cross}"
+
+
+def _misses(found: pd.DataFrame, keys: Sequence[tuple[str, int, str]]) -> str:
+    """Say how many cells meet what was asked for."""
+    rows = [r for key in keys for _, r in found.loc[key].iterrows() if r["count"]]
+    covers = sum("coverage" not in _failings(r) for r in rows)
+    unbiased = sum(abs(r["bias"]) < r["sd"] / 4 for r in rows)
+    counts = [int(r["count"]) for r in rows]
+    return (
+        f"Coverage meets {ASKED} in {covers} of {len(rows)} cells, and the bias found is below a "
+        f"quarter of the standard error in {unbiased}. Replications reached: {min(counts)} to "
+        f"{max(counts)} of the 500 (n = 2000: 200) that were asked for.\n"
+    )
+
+
 SECTIONS: list[tuple[str, str, Callable[[pd.DataFrame], str]]] = [
     ("Where each mechanism is right", "generators", generators),
     ("Mixed types", "mixed_types", mixed_types),
     ("Studies of the papers", "paper_studies", paper_studies),
     ("Pictures and ratings", "recommender", recommender),
+    ("Coverage of intervals", "coverage", coverage),
 ]
 
 
@@ -267,7 +388,7 @@ def report() -> str:
     parts = [
         "# Benchmarks\n\nWritten by `report.py` from `results/*.csv`: mean ± standard error over "
         "seeds (no ± means one seed). What each number is stands at the head of its script.\n\n"
-        "All rows are of one member (`members=1`); five seeds were wanted and the machine's time "
+        "But for the coverage, all rows are of one member (`members=1`); five seeds were wanted and the machine's time "
         "gave those that stand at each table. Pictures and ratings are older than the rest: one "
         "seed, before the defaults changed (learning rate 1e-3 and scale floor 0.1 then, 3e-3 and "
         "0.05 now) and before the self-masked start became gentle.\n",
@@ -280,8 +401,10 @@ def report() -> str:
         if frame is None:
             parts.append(f"results/{name}.csv does not exist yet.\n")
             continue
-        seeds = ", ".join(map(str, sorted(frame["seed"].unique())))
-        parts += [f"Seeds: {seeds}.\n", write(frame)]
+        if "seed" in frame:
+            seeds = ", ".join(map(str, sorted(frame["seed"].unique())))
+            parts.append(f"Seeds: {seeds}.\n")
+        parts.append(write(frame))
     return "\n".join(parts)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = ("tables", "runs", "report", "bench_mixed_types", "bench_generators")
+SCRIPTS += ("bench_coverage",)
 
 
 @pytest.fixture
@@ -152,3 +153,81 @@ def test_log_loss_and_accuracy_of_removed_levels(script):
     assert mixed.accuracy(case, completed, ["k"]) == 0.5
     expected = np.sqrt((1 + 4) / 2) / truth["x"].std(ddof=0)
     assert mixed.rmse(case, completed) == pytest.approx(expected)
+
+
+def test_truths_of_the_coverage_study_are_those_of_its_tables(script):
+    bench = script("bench_coverage")
+    n = 200_000
+    study = bench.analyse(bench.world("mcar", n, 1).complete.to_numpy(float)[None])
+    z = (study.estimates[0] - np.array(list(bench.truths().values()))) / study.variances[0] ** 0.5
+    assert np.abs(z).max() < 3.5
+
+
+def test_analyses_of_the_coverage_study_are_those_of_statsmodels(script):
+    sm = pytest.importorskip("statsmodels.api")
+    bench = script("bench_coverage")
+    tables = np.stack([bench.world("mar", 300, s).complete.to_numpy(float) for s in (0, 1)])
+    study = bench.analyse(tables)
+    for i, table in enumerate(tables):
+        linear = sm.OLS(table[:, 0], sm.add_constant(table[:, 1:4])).fit()
+        logit = sm.Logit(table[:, 4], sm.add_constant(table[:, :3])).fit(disp=False)
+        assert np.allclose(study.estimates[i, 4:6], linear.params[1:3])
+        assert np.allclose(study.variances[i, 4:6], linear.bse[1:3] ** 2)
+        assert np.allclose(study.estimates[i, 6:], logit.params[[1, 3]])
+        assert np.allclose(study.variances[i, 6:], logit.bse[[1, 3]] ** 2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("generator", ["mcar", "mar", "shared_latent", "self_masking"])
+def test_tables_of_the_coverage_study_lose_what_they_should(script, generator):
+    made = script("bench_coverage").world(generator, 20_000, 0)
+    missing = made.holed.isna()
+    assert np.allclose(missing.mean(), [0.3, 0.3, 0.0, 0.0, 0.0], atol=0.02)
+    assert made.holed.stack().equals(made.complete.where(~missing).stack())
+
+
+def test_chunks_add_up_and_resume(script, tmp_path, monkeypatch):
+    bench = script("bench_coverage")
+    monkeypatch.setattr(bench, "CHUNK", 3)
+    path = tmp_path / "coverage.csv"
+    key = ("mar", 60, "complete", 0)
+    bench.Chunks(path).write(bench.chunk(key))
+    assert bench.Chunks(path).missing([key, ("mar", 60, "complete", 3)]) == [
+        ("mar", 60, "complete", 3)
+    ]
+    found = script("report").coverage_of(pd.read_csv(path)).loc[("mar", 60, "complete")]
+    each = np.array([bench.replicate("mar", 60, "complete", seed=s) for s in range(3)])
+    assert found["count"].eq(3).all()
+    assert np.allclose(found["bias"], each[:, 0].mean(0), rtol=1e-4)
+    assert np.allclose(found["sd"], each[:, 0].std(0, ddof=1), rtol=1e-3)
+    assert np.allclose(found["se"], each[:, 2].mean(0), rtol=1e-4)
+    assert np.allclose(found["coverage"], each[:, 3].mean(0), rtol=1e-4)
+
+
+def test_a_replication_that_fails_is_counted(script, monkeypatch):
+    bench = script("bench_coverage")
+
+    def diverges(world, seed):
+        if seed % 2:
+            raise FloatingPointError("loss is nan")
+        return bench.complete(world, seed)
+
+    monkeypatch.setitem(bench.METHODS, "diverges", diverges)
+    rows = bench.chunk(("mcar", 60, "diverges", 0))
+    assert {(r["count"], r["failed"], r["note"]) for r in rows} == {(5, 5, "loss is nan")}
+
+
+def test_coverage_is_compared_with_what_was_asked_for(script):
+    rows = [
+        {"generator": "mar", "n": 500, "method": "Ignorable", "first": 0, "estimand": name}
+        | {"count": 400, "failed": 0, "error": 400 * bias, "squares": 400 * (bias**2 + 0.01)}
+        | {"se": 40.0, "hits": hits, "width": 160.0, "seconds": 1.0, "note": ""}
+        for name, bias, hits in (
+            ("right", 0.0, 380), ("narrow", 0.0, 340), ("lucky", 0.02, 376), ("off", 0.05, 376)
+        )
+    ]  # fmt: skip
+    written = script("report").coverage(pd.DataFrame(rows))
+    line = next(x for x in written.splitlines() if x.startswith("| mar | 500 "))
+    assert line.split(" | ")[3:7] == [
+        "95.0 ± 1.1; +0.00", "85.0 ± 1.8; +0.00 ✗", "94.0 ± 1.2; +0.20", "94.0 ± 1.2; +0.50 ✗",
+    ]  # fmt: skip
+    assert "in 3 of 4 cells" in written
