@@ -69,19 +69,21 @@ def export(
     long <- as.data.frame(arrow::read_parquet("people.parquet"))
     imp <- as.mids(long)
     """
-    with errors(before_work=True):
-        from pyro_gnr.imputation import exchange
+    with errors():
+        with errors(before_work=True):
+            from pyro_gnr.imputation import exchange
 
-        inputs = [path for path in (imputations, model, original) if path is not None]
-        check_not_input(output, inputs)
-        long = read_stacked(imputations, original)
+            inputs = [path for path in (imputations, model, original) if path is not None]
+            check_not_input(output, inputs)
+            exchange.exporting.targets(output, overwrite=force)
+            long = read_stacked(imputations, original)
+            columns = [] if model is None else _columns(model)
         if not members and exchange.long.MEMBER in long:
             long = long.drop(columns=exchange.long.MEMBER)
-        columns = [] if model is None else _columns(model)
         long, guessed = _restored(long, columns)
         written = exchange.export(long, output, columns=columns, overwrite=force)
     if not quiet:
-        _say(written, guessed if imputations.suffix.lower() != ".parquet" else [])
+        _say(written, guessed if output.suffix.lower() != ".parquet" else [])
 
 
 def _columns(model: Path) -> list[Column]:
@@ -91,16 +93,15 @@ def _columns(model: Path) -> list[Column]:
 
 
 def _restored(long: pd.DataFrame, columns: list[Column]) -> tuple[pd.DataFrame, list[str]]:
-    """Give text its levels where the model knows them; and name the columns where none does."""
-    from pyro_gnr.imputation.exchange.restoring import restore
-    from pyro_gnr.imputation.exchange.variables import as_levels, imputed
+    """Give text its levels where the model knows them; and name the imputed text if none does."""
+    from pandas.api.types import is_object_dtype, is_string_dtype
 
-    known = {column.name: column for column in columns}
-    holes = imputed(long)
-    guessed = [
-        n for n in long if n not in known and as_levels(long[n], n in holes, None) is not None
-    ]
-    return restore(long, columns), [str(name) for name in guessed]
+    from pyro_gnr.imputation.exchange.restoring import restore
+    from pyro_gnr.imputation.exchange.variables import imputed
+
+    holes = [] if columns else [str(name) for name in long if name in imputed(long)]
+    text = [n for n in holes if is_object_dtype(long[n].dtype) or is_string_dtype(long[n].dtype)]
+    return restore(long, columns), text
 
 
 def _say(written: Exported, guessed: list[str]) -> None:
@@ -110,6 +111,6 @@ def _say(written: Exported, guessed: list[str]) -> None:
         typer.echo(f"column {old!r} is called {new} there, with its own name as its label")
     if guessed:
         typer.echo(
-            f"taken as levels in sorted order, since nothing says another: {', '.join(guessed)}; "
-            "--model DIR, or a .parquet file, knows better"
+            f"text that was imputed, taken as levels in sorted order: {', '.join(guessed)}; a "
+            ".csv file says no other, --model DIR may"
         )

@@ -18,7 +18,7 @@ from pyro_gnr.imputation.exchange.reading import as_pandas, check_long
 from pyro_gnr.imputation.exchange.spss import write_spss
 from pyro_gnr.imputation.exchange.stata import write_stata
 
-__all__ = ["ENDINGS", "Exported", "export"]
+__all__ = ["ENDINGS", "Exported", "export", "targets"]
 
 # By ending: the writer, and what the file with the commands that read it is called.
 FORMATS = {
@@ -72,11 +72,8 @@ def export(
         ...     [path.name for path in files], renamed
         (['a.dta', 'a_dta.do'], {'a.b': 'a_b'})
     """
-    path = Path(path)
-    write, commands = _format(path)
-    files = (path, path.with_name(path.stem + commands))
-    for file in files:
-        _check_free(file, overwrite=overwrite)
+    files = targets(Path(path), overwrite=overwrite)
+    write = FORMATS[files[0].suffix.lower()][0]
     table = _checked(as_pandas(long))
     with ExitStack() as stack:
         beside, place = (
@@ -87,10 +84,19 @@ def export(
     return Exported(files, renamed)
 
 
-def _format(path: Path) -> Any:
+def targets(path: Path, *, overwrite: bool) -> tuple[Path, Path]:
+    """Name the two files that an export makes, if it may make them.
+
+    Raises:
+        ValueError: there is no such format.
+        FileExistsError: there is such a file, and not `overwrite`, or a directory.
+    """
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path.name}: expected a file ending in {', '.join(FORMATS)}")
-    return FORMATS[path.suffix.lower()]
+    files = (path, path.with_name(path.stem + FORMATS[path.suffix.lower()][1]))
+    for file in files:
+        _check_free(file, overwrite=overwrite)
+    return files
 
 
 def _check_free(file: Path, *, overwrite: bool) -> None:

@@ -49,8 +49,8 @@ def write_csv(
         f'fileEncoding = "UTF-8"{f", colClasses = c({kept})" if kept else ""})'
     )
     factors = [_factor(name, found) for name, found in levels.items() if found is not None]
-    times = [_time(n) for n in own if pd.api.types.is_datetime64_any_dtype(long[n].dtype)]
-    return {}, _script([read, *factors, *times, *_without(long)])
+    typed = [_typed(name, long[name]) for name in own]
+    return {}, _script([read, *factors, *filter(None, typed), *_without(long)])
 
 
 def _script(lines: list[str]) -> str:
@@ -69,9 +69,14 @@ def _factor(name: str, found: pd.Series) -> str:
     return f"{column} <- factor({column}, levels = c({levels}){ordered})"
 
 
-def _time(name: str) -> str:
+def _typed(name: str, series: pd.Series) -> str | None:
+    """What makes times, dates and booleans (True is text to R's reader) what they are."""
     column = f"long[[{_quoted(name)}]]"
-    return f'{column} <- as.POSIXct({column}, tz = "UTC")'
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        return f'{column} <- as.POSIXct({column}, tz = "UTC")'
+    converters = {"date": "as.Date", "boolean": "as.logical"}
+    convert = converters.get(pd.api.types.infer_dtype(series, skipna=True))
+    return None if convert is None else f"{column} <- {convert}({column})"
 
 
 def _without(long: pd.DataFrame) -> list[str]:
