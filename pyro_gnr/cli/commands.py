@@ -13,6 +13,7 @@ from pyro_gnr.cli.config import config
 from pyro_gnr.cli.demo import demo
 from pyro_gnr.cli.describe import describe
 from pyro_gnr.cli.errors import show_warning
+from pyro_gnr.cli.export import export
 from pyro_gnr.cli.fit import fit
 from pyro_gnr.cli.impute import impute
 from pyro_gnr.cli.pool import pool
@@ -51,5 +52,5 @@ def _options(
     """Multiple imputation of tables whose holes may not be random."""
 
 
-for command in (describe, fit, impute, pool, sensitivity, config, ampute, demo):
+for command in (describe, fit, impute, export, pool, sensitivity, config, ampute, demo):
     app.command()(command)

@@ -11,7 +11,7 @@ from pyro_gnr.cli.outputs import IMPUTATIONS, is_file
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_completed"]
+__all__ = ["read_completed", "read_stacked"]
 
 
 def read_completed(path: Path) -> tuple[list[pd.DataFrame], list[int]]:
@@ -19,7 +19,7 @@ def read_completed(path: Path) -> tuple[list[pd.DataFrame], list[int]]:
 
     Args:
         path: a directory with a manifest, or a long table with `.imp`, whose tables are taken
-            as of one member, since it does not say.
+            as of one member where no column `.member` says more.
 
     Returns:
         Tables, and (M,) members.
@@ -59,14 +59,62 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _from_long(path: Path) -> tuple[list[pd.DataFrame], list[int]]:
-    from pyro_gnr.data.files import read_table
+    from pyro_gnr.imputation.exchange import read_long
 
-    long = read_table(path)
-    if ".imp" not in long or not set(long[".imp"]) - {0}:
+    _, tables, members = read_long(path)
+    completed = [table.reset_index(drop=True) for table in tables]
+    return completed, [0] * len(tables) if members is None else members.tolist()
+
+
+def read_stacked(path: Path, original: Path | None) -> pd.DataFrame:
+    """Read what impute wrote as one long table, the original in it.
+
+    Args:
+        path: a long table, or a directory with a manifest.
+        original: the table that was imputed, needed for a directory.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+        ValueError: it is nothing that impute wrote, or another original.
+    """
+    from pyro_gnr.cli.tables import labelled
+    from pyro_gnr.data.files import read_table
+    from pyro_gnr.imputation.exchange import long_table, row_ids
+
+    if is_file(path):
+        if original is not None:
+            raise ValueError("--original is for a directory of tables; a long table holds it")
+        return read_table(path)
+    completed, members = read_completed(path)
+    holes = labelled(_original(original, _manifest(path)["source"]))
+    _check_same_types(holes, completed[0])
+    return long_table(holes, completed, row_ids(holes.index), members=members)
+
+
+def _original(path: Path | None, source: Any) -> pd.DataFrame:
+    """The table that was imputed, as sure as its digest."""
+    from pyro_gnr.data.datasets import load_nhanes
+    from pyro_gnr.data.files import digest, read_table
+
+    if not isinstance(source, dict):
+        return load_nhanes()
+    if path is None:
         raise ValueError(
-            f"{str(path)!r} has no column .imp with numbers of tables: it is no long table that "
-            "pyro-gnr impute wrote"
+            f"a directory holds no original: say --original {source['name']}, the table that was "
+            "imputed, or impute to a long table"
         )
-    numbers = sorted(set(long[".imp"]) - {0})
-    tables = [long[long[".imp"] == i].drop(columns=".imp").reset_index(drop=True) for i in numbers]
-    return tables, [0] * len(tables)
+    if digest(path) != source["sha256"]:
+        raise ValueError(f"{str(path)!r} is not, or no longer, the table that was imputed")
+    return read_table(path)
+
+
+def _check_same_types(original: pd.DataFrame, completed: pd.DataFrame) -> None:
+    """Refuse text of numbers and intervals, which only the model can read."""
+    from pandas.api.types import is_numeric_dtype
+
+    for name in original.columns[original.notna().any()]:
+        if is_numeric_dtype(original[name].dtype) != is_numeric_dtype(completed[name].dtype):
+            raise ValueError(
+                f"column {name!r} holds text, such as intervals, that was completed by numbers: "
+                "impute to a long table, and export that"
+            )

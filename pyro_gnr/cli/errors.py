@@ -21,6 +21,7 @@ ARGUMENTS = {
     "row_key column": "--row-key column",
     "or row_key=None": "or leave --row-key out",
     "row_key=": "--row-key ",
+    "give overwrite=True": "use --force",
 }
 
 
@@ -29,11 +30,11 @@ def errors(*, before_work: bool = False) -> Iterator[None]:
     """Turn what a user can mend into a line on stderr and an exit status.
 
     ValueError and TypeError speak of the call or the table (2). An OSError does so before the work
-    starts (2), later the machine failed (1), as does a fit that diverges.
+    starts (2), later the machine failed (1), as does a fit that diverges, or a missing package.
     """
     try:
         yield
-    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+    except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:
         text = str(error)
         if isinstance(error, OSError) and error.filename and error.strerror:
             text = f"{error.filename}: {error.strerror}"

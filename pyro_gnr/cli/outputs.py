@@ -7,7 +7,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["FOREIGN", "IMPUTATIONS", "SENSITIVITY", "check_file", "check_output", "is_file"]
+__all__ = [
+    "FOREIGN",
+    "IMPUTATIONS",
+    "SENSITIVITY",
+    "check_file",
+    "check_not_input",
+    "check_output",
+    "is_file",
+]
 
 # What a manifest says the directory is.
 IMPUTATIONS, SENSITIVITY = "pyro_gnr imputations", "pyro_gnr sensitivity"
@@ -44,12 +52,9 @@ def check_output(output: Path, *, ours: str, force: bool, inputs: Sequence[Path]
     suffix, single = output.suffix.lower(), ours == IMPUTATIONS
     if suffix in FOREIGN or (not single and is_file(output)):
         made = "a .csv or .parquet file, or a directory" if single else "a directory"
+        made += " (which pyro-gnr export turns into it)" if suffix in (".dta", ".sav") else ""
         raise ValueError(f"{str(output)!r}: got the ending {suffix}, expected {made}; name that")
-    for path in inputs:
-        if path.resolve() == output.resolve() or output.resolve() in path.resolve().parents:
-            raise ValueError(
-                f"{str(output)!r} is, or holds, the input {str(path)!r}; name another"
-            )
+    check_not_input(output, inputs)
     if not force or not os.path.lexists(output):
         return
     directory = not is_file(output)
@@ -62,6 +67,15 @@ def check_output(output: Path, *, ours: str, force: bool, inputs: Sequence[Path]
             f"{str(output)!r} holds files that pyro-gnr did not write ({', '.join(foreign[:3])}"
             f"{', ...' if len(foreign) > 3 else ''}): not replaced; name another"
         )
+
+
+def check_not_input(output: Path, inputs: Sequence[Path]) -> None:
+    """Refuse an output that would take the place of an input."""
+    for path in inputs:
+        if path.resolve() == output.resolve() or output.resolve() in path.resolve().parents:
+            raise ValueError(
+                f"{str(output)!r} is, or holds, the input {str(path)!r}; name another"
+            )
 
 
 def check_file(output: Path, *, force: bool, inputs: Sequence[Path]) -> None:

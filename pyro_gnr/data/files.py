@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["FORMATS", "digest", "read_table", "staged", "write_table"]
+__all__ = ["FORMATS", "digest", "from_arrow", "read_table", "staged", "write_table"]
 
 FORMATS = (".csv", ".parquet")
 
@@ -105,6 +105,16 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     with path.open("rb") as file:
         table = pq.read_table(file)
     _check_names(table.column_names)
+    return from_arrow(table)
+
+
+def from_arrow(table: pa.Table) -> pd.DataFrame:
+    """Convert an Arrow table; whole numbers and booleans with holes become nullable dtypes.
+
+    Example:
+        >>> str(from_arrow(pa.table({"a": [1, None]})).dtypes["a"])
+        'Int64'
+    """
     frame = table.to_pandas()
     for field in table.schema:
         if field.name in frame and table[field.name].null_count and _nullable(field.type):

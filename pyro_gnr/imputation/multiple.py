@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from pyro_gnr.imputation.constraints import (
     check_constraints,
     constrained_parts,
 )
+from pyro_gnr.imputation.exchange import export, long_table, row_ids
+from pyro_gnr.imputation.exchange.long import INTERVAL
 from pyro_gnr.imputation.fitted import Draws, FittedModel
 from pyro_gnr.imputation.ledger import RELIABLE_K, Ledger, ledger
 from pyro_gnr.imputation.pooling import MixedDraws, Pooled, pool, pool_draws
@@ -127,14 +130,14 @@ class MultipleImputation:
     @cached_property
     def ids(self) -> pd.Index:
         """Names of the rows, (N,): index labels of a pandas table where unique, else 1, ..., N."""
-        labels = self.table.index_labels()
-        plain = isinstance(self.table.frame, pd.DataFrame) and labels.is_unique
-        if plain and not isinstance(labels, pd.MultiIndex):
-            return labels
-        return pd.RangeIndex(1, len(labels) + 1)
+        return row_ids(self.table.index_labels(), own=isinstance(self.table.frame, pd.DataFrame))
 
-    def to_long(self) -> Any:
+    def to_long(self, *, members: bool = False) -> Any:
         """Stack the original table and the M completed ones, as R's mice does.
+
+        Args:
+            members: whether a column `.member` says which fitted member made each table (`mice`
+                would take it for a variable).
 
         Returns:
             Table of the caller's library (pandas for an array) with (M + 1) N rows: `.imp` (0 the
@@ -147,16 +150,60 @@ class MultipleImputation:
         Raises:
             ValueError: the table has a column of one of these names already.
         """
-        texts = {f".interval.{name}": v for name, v in self.table.interval_texts().items()}
-        taken = {".imp", ".id", *texts} & {c.name for c in self.table.schema.columns}
-        if taken:
-            raise ValueError(f"the table has columns {sorted(taken)} already: rename them first.")
-        tables = list(self)
-        if not isinstance(self.table.frame, (pd.DataFrame, np.ndarray)):
-            return _long_polars(self.table.original(), tables, self.ids, texts)
-        names = [c.name for c in self.table.schema.columns]
-        original, *completed = (_named(t, names) for t in [self.table.original(), *tables])
-        return _long_pandas(original, completed, self.ids, texts)
+        original, *completed = (self._framed(t) for t in [self.table.original(), *self])
+        return long_table(
+            original,
+            completed,
+            self.ids,
+            texts={f"{INTERVAL}{name}": v for name, v in self.table.interval_texts().items()},
+            members=self.members if members else None,
+        )
+
+    def export(
+        self, path: str | Path, *, members: bool = False, overwrite: bool = False
+    ) -> tuple[Path, Path]:
+        """Write the original and the completed tables for R, Stata or SPSS.
+
+        The ending chooses: .parquet or .csv for R, .dta for Stata's `mi import flong`, .sav for
+        SPSS, split by `Imputation_` (`pip install pyro-gnr[exchange]`). Beside it comes a file
+        with the commands that read it; for R they are::
+
+            library(mice)
+            long <- as.data.frame(arrow::read_parquet("people.parquet"))
+            imp <- as.mids(long)
+
+        Args:
+            path: the file.
+            members: whether it says which fitted member made each table.
+            overwrite: whether files of these names are replaced.
+
+        Returns:
+            The files written: the table and the commands.
+
+        Raises:
+            FileExistsError: there is such a file, and not `overwrite`.
+            ImportError: .sav needs pyreadstat, which is not installed.
+            ValueError: there is no such format, or a column holds what the format cannot take;
+                see `pyro_gnr.imputation.exchange.export`.
+            TypeError: a column is of a type that the format does not have.
+
+        Example:
+            >>> import tempfile
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None] * 9, "b": ["x", "y", None] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=3)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     [file.name for file in imputation.export(Path(folder) / "people.parquet")]
+            ['people.parquet', 'people_parquet.R']
+        """
+        long = self.to_long(members=members)
+        return export(long, path, columns=self.table.schema.columns, overwrite=overwrite).files
+
+    def _framed(self, table: Any) -> Any:
+        """A table with the names of its columns; an array gets x0, x1, ..."""
+        if not isinstance(table, np.ndarray):
+            return table
+        return pd.DataFrame(table, columns=[c.name for c in self.table.schema.columns])
 
     def interval(self, level: float = 0.9) -> pd.DataFrame:
         """Give a central credible interval of every imputed cell.
@@ -611,55 +658,3 @@ def _smallest_set(
     # Probabilities add up to 1 but for rounding: the last level always suffices.
     n = min(int(np.searchsorted(total, level)) + 1, len(order))
     return tuple(column.levels[i] for i in order[:n]), float(min(total[n - 1], 1.0))
-
-
-def _named(frame: Any, names: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(frame, columns=names) if isinstance(frame, np.ndarray) else frame
-
-
-# A column that cannot hold its imputations (an all-missing one of no type, an Enum without a
-# level) is of another dtype where it is completed: the original is cast to that one.
-
-
-def _long_pandas(
-    original: pd.DataFrame,
-    completed: list[pd.DataFrame],
-    ids: pd.Index,
-    texts: Mapping[str, NDArray[np.object_]],
-) -> pd.DataFrame:
-    for j, dtype in enumerate(completed[0].dtypes):
-        if dtype != original.dtypes.iloc[j]:
-            original = original.copy(deep=False)
-            original.isetitem(j, original.iloc[:, j].astype(dtype).array)
-    long = pd.concat([original, *completed], ignore_index=True)
-    long.insert(0, ".imp", np.repeat(np.arange(len(completed) + 1), len(ids)))
-    long.insert(1, ".id", ids.append([ids] * len(completed)))
-    for name, text in texts.items():
-        long[name] = np.tile(text, len(completed) + 1)
-    return long
-
-
-def _long_polars(
-    original: Any,
-    completed: list[Any],
-    ids: pd.Index,
-    texts: Mapping[str, NDArray[np.object_]],
-) -> Any:
-    import polars as pl
-
-    keys = pl.DataFrame(
-        {
-            ".imp": np.repeat(np.arange(len(completed) + 1), len(ids)),
-            ".id": np.tile(ids.to_numpy(), len(completed) + 1),
-        }
-    )
-    schema = completed[0].schema
-    changed = {name: dtype for name, dtype in schema.items() if dtype != original.schema[name]}
-    rows = pl.concat([original.cast(changed), *completed])
-    known = pl.DataFrame(
-        {
-            name: pl.Series(text.tolist() * (len(completed) + 1), dtype=pl.String)
-            for name, text in texts.items()
-        }
-    )
-    return pl.concat([keys, rows, known], how="horizontal")

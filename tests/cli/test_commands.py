@@ -5,7 +5,8 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["describe"], ["config"], ["fit"], ["impute"], ["pool"], ["demo"]]
+    "arguments",
+    [[], ["describe"], ["config"], ["fit"], ["impute"], ["pool"], ["export"], ["demo"]],
 )
 def test_help(run, arguments):
     assert run(*arguments, "--help").status == 0
@@ -15,6 +16,7 @@ def test_help_imports_nothing_heavy():
     code = (
         "import sys; from typer.testing import CliRunner; from pyro_gnr.cli import app;"
         "assert CliRunner().invoke(app, ['pool', '--help']).exit_code == 0;"
+        "assert CliRunner().invoke(app, ['export', '--help']).exit_code == 0;"
         "assert CliRunner().invoke(app, ['impute', '--help']).exit_code == 0;"
         "print({'torch', 'pyro', 'pandas', 'numpy', 'sklearn'} & set(sys.modules))"
     )

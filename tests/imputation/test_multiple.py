@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal as assert_polars_equal
 from scipy import stats
 
 from pyro_gnr import MultipleImputation
+from pyro_gnr.imputation.exchange import read_long
 
 HOLEY = ["age", "bp", "flag", "smoker", "grade", "site"]
 
@@ -213,6 +214,46 @@ def test_polars_tables_have_one_dtype_too(polars_X, imputer_of, ignored, sort):
     imputed = long.filter(pl.col(".imp") > 0).select("bp", "grade")
     assert imputed.null_count().sum_horizontal().item() == 0
     assert set(long["grade"].drop_nulls()) <= {"low", "mid", "high"}
+
+
+# Files for other programs; `exchange/` has the rest
+
+
+def test_export_knows_kinds_and_members(X, imputation, tmp_path):
+    pyreadstat = pytest.importorskip("pyreadstat")
+    path, _ = imputation.export(tmp_path / "people.sav", members=True)
+    found, meta = pyreadstat.read_sav(str(path))
+    assert found["mi_member"].tolist()[60:] == np.repeat(imputation.members, 60).tolist()
+    assert found["mi_member"][:60].isna().all()
+    measure = meta.variable_measure
+    assert (measure["grade"], measure["flag"], measure["bp"]) == ("ordinal", "nominal", "scale")
+    for i, expected in enumerate([X, *imputation]):
+        part = found[found["Imputation_"] == i]
+        np.testing.assert_array_equal(part["bp"], expected["bp"])
+        sites = part["site"].map(meta.variable_value_labels["site"])
+        assert sites.fillna("").tolist() == expected["site"].fillna("").tolist()
+    with pytest.raises(FileExistsError, match="give overwrite=True"):
+        imputation.export(path)
+    assert len(imputation.export(path, overwrite=True)) == 2
+
+
+def test_export_of_polars_tables_and_arrays(polars_X, polars_fitted, X, imputer_of, numbers_of,
+                                            tmp_path):  # fmt: skip
+    imputation = polars_fitted.impute(polars_X, m=2)
+    imputation.export(tmp_path / "polars.parquet", members=True)
+    found = read_long(tmp_path / "polars.parquet")
+    assert found.members.tolist() == imputation.members.tolist()
+    for table, expected in zip(
+        [found.original, *found.completed], [polars_X, *imputation], strict=True
+    ):
+        assert_polars_equal(pl.from_pandas(table), expected, check_dtypes=False)
+    array = numbers_of(X)
+    imputation = imputer_of().fit(array).impute(array, m=2)
+    imputation.export(tmp_path / "array.dta")
+    found = pd.read_stata(tmp_path / "array.dta")
+    for i, expected in enumerate([array, *imputation]):
+        part = found.loc[found["mi_m"] == i, ["x0", "x1", "x2", "x3"]]
+        np.testing.assert_array_equal(part, expected)
 
 
 # Intervals

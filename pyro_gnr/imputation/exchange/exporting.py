@@ -1,0 +1,122 @@
+"""One call for all formats, which the ending of the file chooses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from pyro_gnr.data import Column
+from pyro_gnr.data.files import staged
+from pyro_gnr.imputation.exchange.long import ID, IMP
+from pyro_gnr.imputation.exchange.r import write_csv, write_parquet
+from pyro_gnr.imputation.exchange.reading import as_pandas, check_long
+from pyro_gnr.imputation.exchange.spss import write_spss
+from pyro_gnr.imputation.exchange.stata import write_stata
+
+__all__ = ["ENDINGS", "Exported", "export", "targets"]
+
+# By ending: the writer, and what the file with the commands that read it is called.
+FORMATS = {
+    ".parquet": (write_parquet, "_parquet.R"),
+    ".csv": (write_csv, "_csv.R"),
+    ".dta": (write_stata, "_dta.do"),
+    ".sav": (write_spss, "_sav.sps"),
+}
+ENDINGS = tuple(FORMATS)
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        files: the table, and the commands that read it.
+        renamed: new names of columns whose own were not legal in the format.
+    """
+
+    files: tuple[Path, Path]
+    renamed: dict[str, str]
+
+
+def export(
+    long: Any, path: str | Path, *, columns: Sequence[Column] = (), overwrite: bool = False
+) -> Exported:
+    """Write a long table for R (.parquet, .csv), Stata (.dta) or SPSS (.sav).
+
+    Beside `people.csv` comes `people_csv.R`, beside `people.dta` `people_dta.do`, and so on: the
+    commands that read it. Each file is written whole or not at all.
+
+    Args:
+        long: a long table with its original (`.imp` 0); pandas or polars.
+        path: its ending chooses the format.
+        columns: what the model knows of the columns: levels of text, and kinds.
+        overwrite: whether files of these names are replaced.
+
+    Raises:
+        FileExistsError: there is such a file, and not `overwrite`, or a directory.
+        OSError: nothing can be written there.
+        ImportError: .sav needs pyreadstat, which is not installed.
+        ValueError: there is no such format, or the table is no long one or holds what the format
+            cannot take; the message names the column.
+        TypeError: a column is of a type that the format does not have.
+
+    Example:
+        >>> import tempfile
+        >>> long = pd.DataFrame({".imp": [0, 0, 1, 1], ".id": [1, 2] * 2, "a.b": [1, None, 1, 2]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     files, renamed = export(long, Path(folder) / "a.dta")
+        ...     [path.name for path in files], renamed
+        (['a.dta', 'a_dta.do'], {'a.b': 'a_b'})
+    """
+    files = targets(Path(path), overwrite=overwrite)
+    write = FORMATS[files[0].suffix.lower()][0]
+    table = _checked(as_pandas(long))
+    with ExitStack() as stack:
+        beside, place = (
+            stack.enter_context(staged(file, replace=overwrite)) for file in reversed(files)
+        )
+        renamed, text = write(table, place, {column.name: column for column in columns})
+        beside.write_text(text, encoding="utf-8", newline="\n")
+    return Exported(files, renamed)
+
+
+def targets(path: Path, *, overwrite: bool) -> tuple[Path, Path]:
+    """Name the two files that an export makes, if it may make them.
+
+    Raises:
+        ValueError: there is no such format.
+        FileExistsError: there is such a file, and not `overwrite`, or a directory.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"{path.name}: expected a file ending in {', '.join(FORMATS)}")
+    files = (path, path.with_name(path.stem + FORMATS[path.suffix.lower()][1]))
+    for file in files:
+        _check_free(file, overwrite=overwrite)
+    return files
+
+
+def _check_free(file: Path, *, overwrite: bool) -> None:
+    if file.is_dir():
+        raise FileExistsError(f"{str(file)!r} is a directory: name another.")
+    if os.path.lexists(file) and not overwrite:
+        raise FileExistsError(f"{str(file)!r} exists already: give overwrite=True to replace it.")
+
+
+def _checked(long: pd.DataFrame) -> pd.DataFrame:
+    """A copy in the order of `.imp`, whose columns are named by strings, with its original."""
+    check_long(long.rename(columns=str), "the table")
+    if not (long[IMP] == 0).any():
+        raise ValueError("the table has no rows of .imp 0: export needs the original, with holes.")
+    table = long.rename(columns=str).sort_values(IMP, kind="stable", ignore_index=True)
+    if not table.columns.is_unique:
+        raise ValueError("two columns of the table have the same name: rename one.")
+    if ID not in table:
+        n_rows = int((table[IMP] == 0).sum())
+        table.insert(1, ID, table.index % n_rows + 1)
+    elif pd.api.types.infer_dtype(table[ID], skipna=False).startswith("mixed"):
+        table[ID] = table[ID].astype(str)  # labels of several types: no format has such a column
+    return table

@@ -1,0 +1,92 @@
+"""R: what makes a `mids` object of mice from an exported .parquet or .csv file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pyro_gnr.data import Column
+from pyro_gnr.data.files import write_table
+from pyro_gnr.imputation.exchange.long import IMP, INTERVAL, MEMBER
+from pyro_gnr.imputation.exchange.variables import as_levels, imputed
+
+__all__ = ["write_csv", "write_parquet"]
+
+
+def write_parquet(
+    long: pd.DataFrame, path: Path, columns: Mapping[str, Column]
+) -> tuple[dict[str, str], str]:
+    """Write a .parquet file, which keeps dtypes, levels and their order.
+
+    Returns:
+        New names of columns (none), and three lines of R.
+    """
+    write_table(long, path)
+    read = f"long <- as.data.frame(arrow::read_parquet({_quoted(path.name)}))"
+    return {}, _script([read, *_without(long)])
+
+
+def write_csv(
+    long: pd.DataFrame, path: Path, columns: Mapping[str, Column]
+) -> tuple[dict[str, str], str]:
+    """Write a .csv file; the lines of R bring back levels, their order, dates and text.
+
+    Returns:
+        New names of columns (none), and the lines of R.
+    """
+    write_table(long, path)
+    holes = imputed(long)
+    own = [str(name) for name in long if name not in (IMP, MEMBER)]
+    levels = {name: as_levels(long[name], name in holes, columns.get(name)) for name in own}
+    texts = [n for n in own if levels[n] is not None or _is_text(long[n])]
+    kept = ", ".join(f'{_quoted(name)} = "character"' for name in texts)
+    read = (
+        f'long <- read.csv({_quoted(path.name)}, check.names = FALSE, na.strings = "", '
+        f'fileEncoding = "UTF-8"{f", colClasses = c({kept})" if kept else ""})'
+    )
+    factors = [_factor(name, found) for name, found in levels.items() if found is not None]
+    typed = [_typed(name, long[name]) for name in own]
+    return {}, _script([read, *factors, *filter(None, typed), *_without(long)])
+
+
+def _script(lines: list[str]) -> str:
+    head = "# Multiple imputations written by pyro_gnr; run it in the folder of the file."
+    return "\n".join([head, "library(mice)", *lines, "imp <- as.mids(long)"]) + "\n"
+
+
+def _is_text(series: pd.Series) -> bool:
+    return pd.api.types.infer_dtype(series, skipna=True) == "string"
+
+
+def _factor(name: str, found: pd.Series) -> str:
+    levels = ", ".join(_quoted(str(level)) for level in found.cat.categories)
+    ordered = ", ordered = TRUE" if found.cat.ordered else ""
+    column = f"long[[{_quoted(name)}]]"
+    return f"{column} <- factor({column}, levels = c({levels}){ordered})"
+
+
+def _typed(name: str, series: pd.Series) -> str | None:
+    """What makes times, dates and booleans (True is text to R's reader) what they are."""
+    column = f"long[[{_quoted(name)}]]"
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        return f'{column} <- as.POSIXct({column}, tz = "UTC")'
+    converters = {"date": "as.Date", "boolean": "as.logical"}
+    convert = converters.get(pd.api.types.infer_dtype(series, skipna=True))
+    return None if convert is None else f"{column} <- {convert}({column})"
+
+
+def _without(long: pd.DataFrame) -> list[str]:
+    """What mice would take for variables: members, and the text of intervals."""
+    extra = [n for n in map(str, long) if n == MEMBER or n.startswith(INTERVAL)]
+    if not extra:
+        return []
+    return [f"long <- long[setdiff(names(long), c({', '.join(map(_quoted, extra))}))]"]
+
+
+def _quoted(text: Any) -> str:
+    """A string of R; the escapes of JSON are R's, too."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,109 @@
+"""A long table read again: the original and the completed tables in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pyro_gnr.data.files import from_arrow, read_table
+from pyro_gnr.imputation.exchange.long import ID, IMP, INTERVAL, MEMBER
+
+__all__ = ["LongTables", "as_pandas", "check_long", "read_long"]
+
+
+class LongTables(NamedTuple):
+    """What a long table holds.
+
+    Attributes:
+        original: the table with its holes (`.imp` 0); None if it is not there.
+        completed: M tables; all have `.id` as their index.
+        members: (M,) the fitted member that made each table; None if there is no `.member`.
+    """
+
+    original: pd.DataFrame | None
+    completed: list[pd.DataFrame]
+    members: NDArray[np.intp] | None
+
+
+def read_long(source: str | Path | Any) -> LongTables:
+    """Take a long table apart.
+
+    It may come from `MultipleImputation.to_long` or `export`, `pyro-gnr impute`, or R's
+    `mice::complete(imp, "long", include = TRUE)`. Parquet brings dtypes, levels and their order
+    back; a CSV file knows none of them (see `read_table` in `pyro_gnr.data.files`).
+
+    Args:
+        source: a .csv or .parquet file, or a pandas or polars table.
+
+    Returns:
+        Original and completed tables, pandas ones; text of intervals (`.interval.`) is left out.
+
+    Raises:
+        ValueError: it is no long table, or its tables are not of the same rows.
+        OSError: the file cannot be opened.
+
+    Example:
+        >>> long = pd.DataFrame({".imp": [0, 0, 1, 1], ".id": [7, 8] * 2, "a": [1, None, 1, 2]})
+        >>> tables = read_long(long)
+        >>> tables.original["a"].isna().tolist(), tables.completed[0]["a"].tolist()
+        ([False, True], [1.0, 2.0])
+    """
+    named = isinstance(source, (str, Path))
+    long = read_table(source) if named else as_pandas(source)
+    check_long(long, repr(str(source)) if named else "the table")
+    numbers = long[IMP].to_numpy(dtype=np.int64)
+    drawn = [i for i in np.unique(numbers).tolist() if i != 0]
+    members = None
+    if MEMBER in long and long.loc[numbers != 0, MEMBER].notna().all():
+        members = np.array([long.loc[numbers == i, MEMBER].iloc[0] for i in drawn], dtype=np.intp)
+    extra = [n for n in long if n in (IMP, MEMBER) or str(n).startswith(INTERVAL)]
+    rows = long.drop(columns=extra)
+    if ID in rows:
+        rows = rows.set_index(ID)
+    else:
+        rows.index = pd.RangeIndex(len(rows)) % (len(rows) // len(np.unique(numbers))) + 1
+    tables = {int(i): rows[numbers == i] for i in np.unique(numbers)}
+    return LongTables(tables.pop(0, None), list(tables.values()), members)
+
+
+def as_pandas(frame: Any) -> pd.DataFrame:
+    """Give a polars table as a pandas one, with an Enum as an ordered category.
+
+    Raises:
+        TypeError: it is no table.
+    """
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if not hasattr(frame, "to_arrow"):
+        raise TypeError(f"got {type(frame).__name__}, expected a pandas or polars DataFrame.")
+    return from_arrow(frame.to_arrow())
+
+
+def check_long(long: pd.DataFrame, name: str) -> None:
+    """Refuse what is no long table: `.imp` has to tell equal tables of the same rows apart.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if IMP not in long or not set(long[IMP].dropna()) - {0}:
+        raise ValueError(f"{name} has no column .imp with numbers of tables: it is no long table.")
+    if not pd.api.types.is_numeric_dtype(long[IMP]) or long[IMP].isna().any():
+        raise ValueError(f"{name} has an .imp that is no number: expected 0, 1, ..., M.")
+    counts = long[IMP].value_counts()
+    if counts.nunique() > 1:
+        raise ValueError(
+            f"{name} has {counts.min()} rows of one .imp and {counts.max()} of another: expected "
+            "as many of each."
+        )
+    if ID not in long:
+        return
+    ids = [group.array for _, group in long.groupby(IMP)[ID]]
+    if any((part != ids[0]).any() for part in ids[1:]) or pd.Series(ids[0]).duplicated().any():
+        raise ValueError(
+            f"{name} has other .id in one .imp than in another, or one twice: expected the same "
+            "rows in the same order."
+        )

@@ -1,0 +1,60 @@
+"""The lines of R beside a .csv or .parquet file. R itself is not run here."""
+
+import json
+import re
+
+import pandas as pd
+
+from pyro_gnr.data.files import read_table
+from pyro_gnr.imputation.exchange import export, long_table, row_ids
+
+
+def test_parquet_needs_three_lines(long, tmp_path):
+    (path, script), renamed = export(long, tmp_path / "people.parquet")
+    assert script.read_text().splitlines()[1:] == [
+        "library(mice)",
+        'long <- as.data.frame(arrow::read_parquet("people.parquet"))',
+        "imp <- as.mids(long)",
+    ]
+    assert renamed == {}
+    pd.testing.assert_frame_equal(read_table(path), long, check_dtype=False)
+    assert read_table(path)["grade"].dtype == long["grade"].dtype
+
+
+def test_csv_gets_its_factors_back(long, tmp_path):
+    (path, script), _ = export(long, tmp_path / "people.csv")
+    lines = script.read_text(encoding="utf-8").splitlines()
+    assert (lines[1], lines[-1]) == ("library(mice)", "imp <- as.mids(long)")
+    assert lines[2].startswith('long <- read.csv("people.csv", check.names = FALSE, na.strings')
+    texts = re.findall(r'("[^"]*") = "character"', lines[2])
+    assert list(map(json.loads, texts)) == [".id", "grade", "site", "text", "free"]
+    rest = lines[3:-1]
+    assert (
+        'long[["grade"]] <- factor(long[["grade"]], levels = c("low", "mid", "high", "never"), '
+        "ordered = TRUE)" in rest
+    )
+    assert 'long[["site"]] <- factor(long[["site"]], levels = c("Zürich", "Bern", "東京"))' in rest
+    assert 'long[["day"]] <- as.POSIXct(long[["day"]], tz = "UTC")' in rest
+    assert 'long[["date"]] <- as.Date(long[["date"]])' in rest
+    assert 'long[["yes"]] <- as.logical(long[["yes"]])' in rest
+    assert len(rest) == 8
+    again = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert again["grade"].tolist() == long["grade"].astype(object).fillna("").tolist()
+
+
+def test_what_mice_would_take_for_variables_is_left_out(original, completed, tmp_path):
+    texts = {".interval.x.y": original["free"].to_numpy()}
+    long = long_table(original, completed, row_ids(original.index), texts=texts, members=[0, 1])
+    for ending in ("csv", "parquet"):
+        (_, script), _ = export(long, tmp_path / f"a.{ending}")
+        lines = script.read_text(encoding="utf-8").splitlines()
+        assert lines[-2] == 'long <- long[setdiff(names(long), c(".member", ".interval.x.y"))]', (
+            ending
+        )
+
+
+def test_odd_names_are_quoted(tmp_path):
+    name = 'quo"te\\n\n'
+    long = pd.DataFrame({".imp": [0, 1], ".id": 1, name: pd.Categorical(["é", "é"])})
+    (_, script), _ = export(long, tmp_path / "a.csv")
+    assert r'long[["quo\"te\\n\n"]] <- factor(' in script.read_text(encoding="utf-8")
