@@ -6,9 +6,9 @@ Complete rows come from one factor and a logistic regression, so that all truths
     logit P(y = 1) = .8 x1 - .4 x2 + .4 x3.
 
 x1 and x2 lose 30 % of their cells each (about half of the rows have a hole): mcar; mar (by a
-combination of x3 and x4, slope 2, logit); shared_latent (by z, slope 2, logit, never surer than .98);
-self_masking (by the own value, slope 1.2, probit, high values go missing); hard_self_masking (the
-highest 30 % go missing, always).
+combination of x3 and x4, slope 2, logit); shared_latent (by z, slope 2, logit, never surer than
+.98); self_masking (by the own value, slope 1.2, probit, high values go missing);
+hard_self_masking (the highest 30 % go missing, always).
 
 Estimands, with what is taken for their variance on a complete table:
 
@@ -19,15 +19,15 @@ Estimands, with what is taken for their variance on a complete table:
 - slopes of x1 and of x3 in the logistic regression of y on x1, x2 and x3.
 
 M = 20 tables are pooled by `pool_scalar` (nested rules, where members have several); mean
-imputation and the complete cases are one table. Every method sees the same tables. "complete" is the
-table before it lost cells: how far the analyses by themselves are from 95 %.
+imputation and the complete cases are one table. Every method sees the same tables. "complete" is
+the table before it lost cells: how far the analyses by themselves are from 95 %.
 
-Ours has its defaults but for the sizes in SETTINGS, the same for all generators: small networks for
-small tables. "one member" has one member. Which mechanism is right stands in RIGHT.
+Ours has its defaults but for the sizes in SETTINGS, the same for all generators: small networks
+for small tables. "one member" has one member. Which mechanism is right stands in RIGHT.
 
 A row of results is a chunk of ten replications: sums over those that did not fail of the error
-(estimate - truth), its square, the standard error, the width of the interval and of hits; and their
-number. The seed of a replication is its number. What is there already is not run again:
+(estimate - truth), its square, the standard error, the width of the interval and of hits; and
+their number. The seed of a replication is its number. What is there already is not run again:
 
     python benchmarks/bench_coverage.py [--jobs 2] [--generators mar] [--methods Ignorable]
 

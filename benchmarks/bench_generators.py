@@ -155,7 +155,7 @@ def auc(missing: np.ndarray, chance: np.ndarray) -> float:
 def main() -> None:
     """Run every method on every generator and seed; write results as they come."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1])
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
     arguments = parser.parse_args()
     results = Results("generators", ("mechanism", "idiosyncratic", "method", "seed"))
     for seed, share, generator in product(arguments.seeds, IDIOSYNCRATIC, GENERATORS):

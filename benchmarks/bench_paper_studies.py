@@ -177,7 +177,7 @@ def methods(study: str, value: float) -> Iterator[str]:
 def main() -> None:
     """Run every study on every table and seed; write results as they come."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1])
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
     parser.add_argument("--tables", nargs="*", default=TABLES)
     parser.add_argument("--studies", nargs="*", default=list(STUDIES))
     arguments = parser.parse_args()

@@ -8,9 +8,9 @@ and 750 steps gave the same spread between members, within what eight of them ca
 likelihood has several optima, or is flat, members stay near the one of the first fit: what another
 seed would have found is no part of their spread.
 
-Members are fitted in processes, not as one batch of models: a step on five times the rows, which is
-the arithmetic of five models at once, takes 4.0 to 4.6 times as long as one (wine_white's shape, one
-thread), so that a batch could gain a fifth at most, and two processes halve the time.
+Members are fitted in processes, not as one batch of models: a step on five times the rows, which
+is the arithmetic of five models at once, takes 4.0 to 4.6 times as long as one (wine_white's
+shape, one thread), so that a batch could gain a fifth at most, and two processes halve the time.
 
 Source: Newton & Raftery 1994 (weighted likelihood bootstrap); Rubin 1981 (Bayesian bootstrap).
 """
