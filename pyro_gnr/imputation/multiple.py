@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike, NDArray
 
-from pyro_gnr.data import Column, Table
+from pyro_gnr.data import Table
+from pyro_gnr.imputation.cells import interval, level_probabilities, summary
 from pyro_gnr.imputation.constraints import (
     Constraints,
     Derived,
@@ -227,25 +227,7 @@ class MultipleImputation:
                 f"got level={level!r}, expected a probability in (0, 1), such as 0.9."
             )
         self._refuse_changed("interval()")
-        rows, cols = self.table.missing
-        columns = self.table.schema.modelled
-        tails = torch.tensor([(1 - level) / 2, (1 + level) / 2])
-        found = self.fitted.intervals(self.table, tails)
-        bounds = self.table.in_units(found.quantiles)
-        sets = [
-            _smallest_set(columns[j], p, level) for j, p in zip(cols, found.levels, strict=True)
-        ]
-        names = np.array([c.name for c in columns], dtype=object)
-        return pd.DataFrame(
-            {
-                ".id": self.ids[rows],
-                "column": names[cols],
-                "lower": bounds[0],
-                "upper": bounds[1],
-                "levels": [s[0] for s in sets],
-                "probability": [s[1] for s in sets],
-            }
-        )
+        return interval(self, level)
 
     def level_probabilities(self) -> pd.DataFrame:
         """Give the probability of every level of every imputed cell that has levels.
@@ -266,22 +248,7 @@ class MultipleImputation:
             ((40, 4), ['.id', 'column', 'level', 'probability'])
         """
         self._refuse_changed("level_probabilities()")
-        rows, cols = self.table.missing
-        columns = self.table.schema.modelled
-        counts = np.array([len(c.levels or ()) for c in columns], dtype=np.intp)[cols]
-        cells = np.repeat(np.arange(len(rows)), counts)
-        codes = np.arange(len(cells)) - np.repeat(counts.cumsum() - counts, counts)
-        found = self.fitted.level_probabilities(self.table)
-        names = np.array([c.name for c in columns], dtype=object)
-        levels = [(columns[j].levels or ())[k] for j, k in zip(cols[cells], codes, strict=True)]
-        return pd.DataFrame(
-            {
-                ".id": self.ids[rows[cells]],
-                "column": names[cols[cells]],
-                "level": pd.Series(levels, dtype=object),
-                "probability": found[cells, codes],
-            }
-        )
+        return level_probabilities(self)
 
     @cached_property
     def diagnostics(self) -> pd.DataFrame:
@@ -320,28 +287,7 @@ class MultipleImputation:
             >>> imputation.summary().columns.tolist()
             ['n_imputed', 'beyond_observed']
         """
-        missing = ~self.table.observed
-        counts = missing.sum(0)
-        columns = np.flatnonzero(counts)
-        names = [self.table.schema.modelled[j].name for j in columns]
-        shares = [self._beyond_observed(j) for j in columns.tolist()]
-        found = {"n_imputed": counts[columns], "beyond_observed": np.array(shares, dtype=float)}
-        return pd.DataFrame(found, index=pd.Index(names, name="column", dtype=object))
-
-    def _beyond_observed(self, j: int) -> float:
-        """Share of a column's imputations in missing cells that are outside what was observed."""
-        table = self.table
-        rows, cols = table.missing
-        if table.schema.modelled[j].levels is not None:
-            return float("nan")
-        exact = table.values[table.observed[:, j] & ~table.intervals[:, j], j]
-        known = table.decode(np.full(len(exact), j), exact)
-        interval = table.intervals[rows, cols]
-        reach = np.concatenate([known, table.limits[:, interval & (cols == j)].ravel()])
-        if not len(reach):
-            return float("nan")
-        draws = table.in_units(self.draws.values)[:, ~interval & (cols == j)]
-        return float(((draws < reach.min()) | (draws > reach.max())).mean())
+        return summary(self)
 
     def decoded(self, column: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Give the imputations of one column in the caller's units (level codes for levels).
@@ -645,16 +591,3 @@ class MultipleImputation:
         from pyro_gnr.criticism.datatree import to_datatree
 
         return to_datatree(self)
-
-
-def _smallest_set(
-    column: Column, probabilities: NDArray[np.float64], level: float
-) -> tuple[tuple[Any, ...] | None, float]:
-    """Most probable levels that together reach `level`; None for a column of numbers."""
-    if column.levels is None:
-        return None, float("nan")
-    order = np.argsort(-probabilities[: len(column.levels)], kind="stable")
-    total = probabilities[order].cumsum()
-    # Probabilities add up to 1 but for rounding: the last level always suffices.
-    n = min(int(np.searchsorted(total, level)) + 1, len(order))
-    return tuple(column.levels[i] for i in order[:n]), float(min(total[n - 1], 1.0))
