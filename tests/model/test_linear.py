@@ -98,7 +98,7 @@ def test_take_selects_features():
 
 
 def seen_with_one_kind_of_row_only(seed):
-    """Columns of which the first is never seen where a second factor, of the last three, is low."""
+    """The first column is never seen where a second factor, that of the last three, is low."""
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(500, 1, generator=generator)
     gave = (torch.rand(500, 1, generator=generator) < 0.7).float().expand(-1, 3)
