@@ -79,7 +79,7 @@ RIGHT = {
     "self_masking": "SelfMasking, high",
     "hard_self_masking": "SelfMasking, high",
 }
-SETTINGS = {"hidden": 16, "particles": 10, "max_steps": 200, "imputation_particles": 1000}
+SETTINGS = {"hidden": 16, "particles": 10, "max_steps": 100, "imputation_particles": 1000}
 KEYS = ("generator", "n", "method", "first")
 SUMS = ("error", "squares", "se", "hits", "width")
 
