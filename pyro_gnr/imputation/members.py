@@ -4,7 +4,9 @@ Each member maximises the bound with the rows weighted anew, sum_n omega_n L_n w
 Exp(1) over its mean: a weighted likelihood bootstrap, whose optima are approximately draws from
 the posterior of the parameters. It starts where a first, unweighted fit ended; half of that fit's
 steps, and no more than 300, are enough to go from one optimum to the other (on wine_red, 150, 300
-and 750 steps gave the same spread between members, within what eight of them can tell). Where a
+and 750 steps gave the same spread between members, within what eight of them can tell). Where they are fewer, they are longer, so that a member gets
+as far: under self-masking of 500 rows, 100 steps at the first fit's rate gave too narrow intervals
+(`bench_coverage.py`). Where a
 likelihood has several optima, or is flat, members stay near the one of the first fit: what another
 seed would have found is no part of their spread.
 
@@ -38,7 +40,7 @@ from pyro_gnr.inference.training import Data, TrainingPlan, local_precision, tra
 if TYPE_CHECKING:
     from pyro_gnr.imputation.imputer import GNRImputer
 
-__all__ = ["bootstrap_weights", "fit_members"]
+__all__ = ["bootstrap_weights", "fit_members", "members_plan"]
 
 # Share of the first fit's steps that members take, and the fewest and most of them.
 SHARE, FEWEST_STEPS, MOST_STEPS = 0.5, 100, 300
@@ -61,6 +63,21 @@ def bootstrap_weights(keys: Tensor, *, seed: int) -> Tensor:
     return exponential / exponential.mean()
 
 
+def members_plan(plan: TrainingPlan, best_step: int) -> TrainingPlan:
+    """Give the plan of the members: fewer steps than the first fit's, longer ones where few.
+
+    Example:
+        >>> plan = TrainingPlan(learning_rate=0.003)
+        >>> [members_plan(plan, best).max_steps for best in (0, 400, 1500)]
+        [100, 200, 300]
+        >>> round(members_plan(plan, 0).learning_rate, 3)
+        0.009
+    """
+    steps = min(max(FEWEST_STEPS, round(SHARE * best_step)), MOST_STEPS, plan.max_steps)
+    longer = MOST_STEPS / max(steps, FEWEST_STEPS)
+    return replace(plan, max_steps=steps, learning_rate=longer * plan.learning_rate)
+
+
 def fit_members(
     imputer: GNRImputer, fitted: FittedModel, table: Table, *, best_step: int
 ) -> tuple[Member, ...]:
@@ -78,9 +95,7 @@ def fit_members(
     Raises:
         FloatingPointError: training diverged; says at which step.
     """
-    plan = plan_of(imputer)
-    steps = min(max(FEWEST_STEPS, round(SHARE * best_step)), MOST_STEPS, plan.max_steps)
-    plan = replace(plan, max_steps=steps)
+    plan = members_plan(plan_of(imputer), best_step)
     data, keys = fitted.tensors(table), torch.from_numpy(table.keys.view(np.int64))
     seeds = [member_seed(fitted.seed, g + 1) for g in range(int(imputer.members))]
     weights = [bootstrap_weights(keys, seed=seed).to(data[0]) for seed in seeds]

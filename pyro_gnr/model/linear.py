@@ -18,6 +18,9 @@ __all__ = ["LinearModel", "factor_analysis", "latent_posterior", "outer_rows", "
 # Keeps the M step defined for a feature that no row shows.
 SMALLEST_GRAM = 1e-3
 
+# EM steps without a ridge that follow those with one.
+FREE_STEPS = 10
+
 
 class LinearModel(NamedTuple):
     """Loadings W (F, L), intercept mu (F,), noise variance psi (F,) of standardised features."""
@@ -51,7 +54,9 @@ def factor_analysis(
         smallest_noise: floor of the noise variances, one number or (F,); without it a Heywood
             case ends at 0.
         ridge: prior precision of a loading for each row that shows its feature; takes loadings
-            along which the likelihood is flat to 0.
+            along which the likelihood is flat to 0. It shrinks the others, too, so that
+            `FREE_STEPS` more steps go without it: EM hardly moves along what is flat, and
+            finds back what is not.
         generator: source of the random start.
 
     Returns:
@@ -74,6 +79,8 @@ def factor_analysis(
     )
     for _ in range(steps):
         model = _em_step(features, visible, model, floor=smallest_noise, ridge=ridge)
+    for _ in range(FREE_STEPS if ridge else 0):
+        model = _em_step(features, visible, model, floor=smallest_noise, ridge=0.0)
     return model
 
 
