@@ -117,10 +117,12 @@ def _draw_map(ax: Axes, part: DeltaGrid, names: list[str], term: str, value: flo
     norm = TwoSlopeNorm(0.0, -reach, reach)
     mesh = ax.pcolormesh(x, y, numbers, cmap="RdBu_r", norm=norm, shading="nearest")
     against = "" if value == 0.0 else f" - {value:g}"
-    ax.figure.colorbar(mesh, ax=ax, label=f"{term}{against}")
+    ax.figure.colorbar(mesh, ax=ax, label=f"estimate of {term}{against}")
     # Positive where the interval lies on one side of the value.
     clear = np.maximum(low.to_numpy(float) - value, value - high.to_numpy(float))
+    said = f"interval {'holds' if clear.max() < 0.0 else 'excludes'} {value:g} everywhere"
     if min(clear.shape) > 1 and clear.min() < 0.0 < clear.max():
-        lines = ax.contour(x, y, clear, levels=[0.0], colors="black", linewidths=1.5)
-        ax.clabel(lines, fmt=lambda _: f"interval reaches {value:g}", fontsize=9)
+        ax.contour(x, y, clear, levels=[0.0], colors="black", linewidths=1.5)
+        said = f"line: the interval reaches {value:g}"
+    ax.set_title(f"{said}; +: as the model says", fontsize=10, loc="left")
     ax.plot(0.0, 0.0, marker="+", color="black", markersize=12, markeredgewidth=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -111,8 +112,17 @@ def constrained_parts(
         work.repair(bad if rule.keep else np.ones_like(bad))
         bad = work.inconsistent()
     counts = replace(
-        rule, redrawn=int(work.redrawn.sum()), repaired=work.repaired, inconsistent=int(bad.sum())
+        rule,
+        redrawn=rule.redrawn + int(work.redrawn.sum()),
+        repaired=rule.repaired + work.repaired,
+        inconsistent=int(bad.sum()),
     )
+    if counts.inconsistent:
+        warnings.warn(
+            f"{counts.inconsistent:,} rows (of {bad.size:,} in all tables) are inconsistent after "
+            f"{rule.tries} tries: see `constraints`, and `repair`.",
+            stacklevel=4,
+        )
     return work.values, work.derived, counts
 
 

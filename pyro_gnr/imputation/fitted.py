@@ -203,21 +203,53 @@ class FittedModel:
             levels[rows] = mixture.level_probabilities(levels.shape[-1]).cpu().numpy()
         return Intervals(quantiles[:, *table.missing], levels[table.missing])
 
-    def level_probabilities(
-        self, table: Table, *, members: Sequence[int] | None = None
-    ) -> NDArray[np.float64]:
-        """Give P(level) of each missing cell, (n_missing, most levels); NaN for numbers.
-
-        Args:
-            table: whose cells.
-            members: those that are asked, by number; None: all.
-        """
+    def level_probabilities(self, table: Table) -> NDArray[np.float64]:
+        """Give P(level) of each missing cell, (n_missing, most levels); NaN for numbers."""
         n_rows, n_columns = table.values.shape
         levels = np.full((n_rows, n_columns, max(self._level_counts, default=0)), np.nan)
-        for batches in self._posteriors(table, _incomplete(table), members=members):
+        for batches in self._posteriors(table, _incomplete(table)):
             found = self._blend(batches).level_probabilities(levels.shape[-1])
             levels[batches[0].rows] = found.cpu().numpy()
         return levels[table.missing]
+
+    def level_chances(
+        self, table: Table, values: NDArray[np.float64], j: int, *, member: int
+    ) -> NDArray[np.float64]:
+        """Give P(level | what is visible, m, and the row's other imputed cells) of a column.
+
+        What the member's particles say after those cells: w_k is multiplied by their density. For
+        a mechanism that samples missing values particles hold no other ones, and the other
+        imputed cells play no part.
+
+        Args:
+            table: whose cells.
+            values: (M, n_missing) encoded imputations that the member drew.
+            j: place of a column of levels.
+            member: its number.
+
+        Returns:
+            (M, n, levels), n missing cells of the column.
+        """
+        mine = np.flatnonzero(table.missing[1] == j)
+        rows = table.missing[0][mine]
+        found = np.empty((len(values), len(mine), self._level_counts[j]))
+        for [batch] in self._posteriors(table, rows, members=[member]):
+            at = np.searchsorted(rows, batch.rows)
+            if batch.member.model.samples_missing_x:
+                chances = self._mixture(batch).level_probabilities(found.shape[-1])[:, j]
+                found[:, at] = chances.cpu().numpy()
+                continue
+            columns = self._columns(batch, batch.posterior.latents["u"])
+            mixture = Mixture(batch.posterior.weights, columns)
+            own = table.incomplete[batch.rows]
+            cells = np.isin(table.missing[0], batch.rows)
+            others = torch.from_numpy(own & (np.arange(own.shape[1]) != j)).to(self.device)
+            for i, drawn in enumerate(values):
+                x = table.values[batch.rows].copy()
+                x[own] = drawn[cells]
+                known = torch.from_numpy(x).to(batch.x)
+                found[i, at] = mixture.given(known, others).column_chances(j).cpu().numpy()
+        return found
 
     def observed_probabilities(self, table: Table, *, reconstruct: bool) -> NDArray[np.float64]:
         """Give P(m_j = 1 | x_visible), or with `reconstruct` P(m_j = 1 | x_visible, m), (N, D).

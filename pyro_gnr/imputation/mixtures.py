@@ -66,6 +66,26 @@ class Mixture(NamedTuple):
             parts.append(part)
         return self.columns.side_by_side(parts).movedim(0, -1)
 
+    def given(self, values: Tensor, cells: Tensor) -> Mixture:
+        """Condition on some cells: each weight is multiplied by their density.
+
+        Args:
+            values: (N, D).
+            cells: (N, D) bool, which of them are known.
+        """
+        columns = self.columns
+        density = columns.log_prob(columns.filled(values, cells))
+        gain = torch.where(cells, density, 0.0).sum(-1).nan_to_num(nan=-torch.inf)
+        weights = (self.weights.log() + gain).softmax(0)
+        # Where no particle can have made them, they say nothing.
+        return Mixture(torch.where(weights.isnan(), self.weights, weights), columns)
+
+    def column_chances(self, j: int) -> Tensor:
+        """Give P(level), (N, levels), of one column of levels."""
+        block = next(b for b in self.columns.blocks if (b.columns == j).any())
+        place = int((block.columns == j).nonzero())
+        return self._levels(block.distribution)[..., place].T
+
     def quantiles(self, probabilities: Tensor, wanted: Tensor | None = None) -> Tensor:
         """Give quantiles (Q, N, D) by bisection of the mixture's CDF; NaN for levels.
 

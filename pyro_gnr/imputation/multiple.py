@@ -563,12 +563,19 @@ class MultipleImputation:
             within=within, **options,
         )  # fmt: skip
 
-    def member_chances(self, member: int) -> NDArray[np.float64]:
-        """Give a member's P(level) of each missing cell, (n_missing, most levels), kept."""
-        if member not in self._chances:
-            found = self.fitted.level_probabilities(self.table, members=[member])
-            self._chances[member] = found
-        return self._chances[member]
+    def level_chances(self, j: int) -> NDArray[np.float64]:
+        """Give P(level | the row's other cells) of the cells of column j, (M, n, levels), kept."""
+        if j not in self._chances:
+            n = int((self.table.missing[1] == j).sum())
+            levels = self.table.schema.modelled[j].levels or ()
+            found = np.empty((self.m, n, len(levels)))
+            for g in np.unique(self.members).tolist():
+                own = self.members == g
+                found[own] = self.fitted.level_chances(
+                    self.table, self.draws.values[own], j, member=g
+                )
+            self._chances[j] = found
+        return self._chances[j]
 
     def _refuse_changed(self, what: str) -> None:
         if self.deltas or self.constraints is not None:

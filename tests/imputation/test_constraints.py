@@ -132,12 +132,14 @@ def test_rows_that_cannot_be_consistent_are_repaired_or_counted(imputation):
         table["high"] = np.where(table["high"] <= 1000, 2000.0, table["high"])
         return table.where(people().isna(), people())
 
-    stuck = imputation.constrained(keep=never, tries=2)
+    with pytest.warns(UserWarning, match="rows .* are inconsistent after 2 tries"):
+        stuck = imputation.constrained(keep=never, tries=2)
     n = int(people()[["weight", "high", "site", "bmi"]].isna().any(axis=1).sum())
     assert stuck.constraints.inconsistent >= 4 * int(people()["high"].isna().sum())
     assert stuck.constraints.inconsistent <= 4 * n
     assert not {c.name: c for c in stuck.ledger().checks}["constraints"].passed
-    found = imputation.constrained(keep=never, repair=mended, tries=1)
+    with pytest.warns(UserWarning, match="are inconsistent after 1 tries"):
+        found = imputation.constrained(keep=never, repair=mended, tries=1)
     missing = people()["high"].isna()
     assert all((table["high"][missing] == 2000.0).all() for table in found)
     assert found.constraints.repaired == 4 * missing.sum()
@@ -161,6 +163,7 @@ def test_departures_of_constrained_imputations(imputation):
     same = found.adjusted(Delta("weight", 0.0))
     for one, other in zip(found, same, strict=True):
         pd.testing.assert_frame_equal(one, other)
+    assert same.constraints.redrawn == found.constraints.redrawn > 0
     heavier = found.adjusted(Delta("weight", 5.0))
     table, missing = heavier[0], people()["bmi"].isna()
     np.testing.assert_allclose(table["bmi"][missing], bmi(table)[missing])

@@ -257,7 +257,8 @@ class Pooled(pd.DataFrame):
         if self.rule == "nested" or smaller.m != self.m:
             raise ValueError(
                 f"got rules {self.rule} and {self.m} and {smaller.m} tables, expected Rubin's and "
-                "the same tables for both models: use wald()."
+                "the same tables for both models: use wald(), or impute one table of each member "
+                f"(m={self.n_members} here; more members for more tables)."
             )
         extra = [term for term in smaller.index if term not in self.index]
         k = len(self) - len(smaller)

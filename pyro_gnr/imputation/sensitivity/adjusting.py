@@ -33,16 +33,15 @@ def adjusted_values(imputation: MultipleImputation, deltas: Sequence[Delta]) -> 
     places = [column_place(imputation, delta) for delta in deltas]
     columns = imputation.table.schema.modelled
     codes = [d.code(columns[j]) for d, j in zip(deltas, places, strict=True)]
-    sizes = [_sizes(imputation, delta) for delta in deltas]
+    sizes = [_sizes(imputation, delta, i) for i, delta in enumerate(deltas)]
     values = imputation.draws.values.copy()
     cols = imputation.table.missing[1]
-    plain = ~imputation.table.intervals[imputation.table.missing]
+    plain = _plain(imputation)
     for j in dict.fromkeys(places):
         cells = np.flatnonzero((cols == j) & plain)
         own = [i for i, place in enumerate(places) if place == j]
         parts = [(codes[i], sizes[i][:, cells]) for i in own]
-        if len(cells):
-            values[:, cells] = _moved(imputation, j, cells, parts)
+        values[:, cells] = _moved(imputation, j, cells, parts)
     return values
 
 
@@ -50,7 +49,7 @@ def column_place(imputation: MultipleImputation, delta: Delta) -> int:
     """Give the place of a departure's column among the modelled ones.
 
     Raises:
-        ValueError: there is no such column, or it is constant.
+        ValueError: there is no such column, it is constant, or has no missing cell.
     """
     columns = imputation.table.schema.modelled
     names = [c.name for c in columns]
@@ -59,17 +58,31 @@ def column_place(imputation: MultipleImputation, delta: Delta) -> int:
     j = names.index(delta.column)
     if columns[j].scale == 0.0 or len(columns[j].levels or "xx") < 2:
         raise ValueError(f"column {delta.column!r} had one value in training: it cannot be moved.")
+    if not ((imputation.table.missing[1] == j) & _plain(imputation)).any():
+        raise ValueError(
+            f"column {delta.column!r} has no missing cell in this table: nothing would move."
+        )
     return j
 
 
-def _sizes(imputation: MultipleImputation, delta: Delta) -> Floats:
+def _plain(imputation: MultipleImputation) -> NDArray[np.bool_]:
+    """Missing cells (n_missing,) of which no interval is known."""
+    return np.asarray(~imputation.table.intervals[imputation.table.missing])
+
+
+def _sizes(imputation: MultipleImputation, delta: Delta, place: int) -> Floats:
     """How far each missing cell would move, were it in the column, (M, n_missing)."""
-    by = delta.values(imputation.m, imputation.fitted.seed)
-    rows = imputation.table.missing[0]
+    by = delta.values(imputation.m, imputation.fitted.seed, place)
+    rows, cols = imputation.table.missing
     if delta.where is None:
         return np.broadcast_to(by[:, None], (len(by), len(rows)))
-    meant = np.stack([delta.rows(table) for table in imputation])
-    return by[:, None] * meant[:, rows]
+    meant = np.stack([delta.rows(table) for table in imputation])[:, rows]
+    if not meant[:, cols == column_place(imputation, delta)].any():
+        raise ValueError(
+            f"where={delta.where!r} meets no missing cell of column {delta.column!r}: nothing "
+            "would move."
+        )
+    return by[:, None] * meant
 
 
 def _moved(
@@ -93,10 +106,7 @@ def _moved(
     delta = np.zeros((*values.shape, 1 if ordered else len(column.levels)))
     for code, size in parts:
         delta[..., 0 if code is None else code] += size
-    found = np.empty_like(values)
-    for g in np.unique(imputation.members):
-        own = imputation.members == g
-        chances = imputation.member_chances(int(g))[cells, : len(column.levels)]
-        moved = moved_chances(chances, delta[own], ordered=ordered)
-        found[own] = moved_levels(values[own], chances, moved, uniforms[own])
+    chances = imputation.level_chances(j)
+    moved = moved_chances(chances, delta, ordered=ordered)
+    found = moved_levels(values, chances, moved, uniforms)
     return np.where((delta == 0.0).all(-1), values, found)

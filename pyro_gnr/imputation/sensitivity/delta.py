@@ -30,8 +30,9 @@ class Delta:
         by: how far: one number; M numbers, one a table; or a prior with `ppf` (such as
             `scipy.stats.norm(0, 2)`), of which each table gets a draw. In the column's own unit
             for continuous and censored columns; in logarithms for positive ones, counts and
-            "censored_log" (log 2 doubles); in log-odds for levels and bounded columns. With hard
-            bounds of a truncated likelihood: log of the distance from one, log-odds between two.
+            "censored_log" (log 2 doubles); in log-odds for levels and bounded columns, those of a
+            level given the row's other cells, imputed ones among them. With hard bounds of a
+            truncated likelihood: log of the distance from one, log-odds between two.
         level: of a column of levels without an order, the level whose log-odds change; the last
             one of a binary column if None. Ordinal levels all move up together: none is named.
         where: whose cells: rows as a pandas expression ("age > 60"), as a function of a completed
@@ -86,17 +87,18 @@ class Delta:
             )
         return replace(self, by=np.asarray(self.by, dtype=np.float64) * factor)
 
-    def values(self, m: int, seed: int) -> NDArray[np.float64]:
+    def values(self, m: int, seed: int, place: int = 0) -> NDArray[np.float64]:
         """Give `by` for each of M tables, (M,).
 
         Of a prior these are draws, one from each of M slices of equal probability in random
-        order: M tables show its spread better than independent draws would.
+        order: M tables show its spread better than independent draws would. Departures in other
+        places of a list are independent.
 
         Raises:
             ValueError: `by` has another length than M.
         """
         if hasattr(self.by, "ppf"):
-            rng = np.random.default_rng([seed, crc32(self.column.encode())])
+            rng = np.random.default_rng([seed, crc32(self.column.encode()), place])
             slices = (rng.permutation(m) + rng.random(m)) / m
             return np.asarray(self.by.ppf(slices), dtype=np.float64)
         found = np.asarray(self.by, dtype=np.float64)

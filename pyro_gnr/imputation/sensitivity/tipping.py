@@ -55,7 +55,7 @@ class TippingPoint:
     def __str__(self) -> str:
         found = [self._side(d) for d in (self.below, self.above) if d is not None]
         low, high = self.within
-        where = f"it does not change for any delta in [{low:.3g}, {high:.3g}]"
+        where = f"it does not change at {LOOKS} deltas either way, to {low:.3g} and {high:.3g}"
         if found:
             where = f"it changes at {' and at '.join(found)}"
         return (

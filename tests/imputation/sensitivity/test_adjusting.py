@@ -65,16 +65,55 @@ def test_levels_get_their_shifted_probabilities_from_each_member(imputer, X):
     imputation = imputer.impute(X, m=400)
     found = imputation.adjusted(Delta("smoker", 1.0))
     cells = np.flatnonzero(imputation.table.missing[1] == 4)
+    chances = imputation.level_chances(4)
+    np.testing.assert_allclose(chances.sum(-1), 1.0, atol=1e-5)
     for g in (0, 1):
-        p = imputation.member_chances(g)[cells, 1]
+        p = chances[imputation.members == g][..., 1]
         expected = 1 / (1 + (1 - p) / p * np.exp(-1.0))
         got = found.draws.values[imputation.members == g][:, cells]
-        error = (got.mean() - expected.mean()) / np.sqrt(
-            (expected * (1 - expected)).mean() / got.size
-        )
-        assert abs(error) < 4
+        spread = np.sqrt((expected * (1 - expected)).mean() / got.size)
+        assert abs(got.mean() - expected.mean()) < 4 * spread
         before = imputation.draws.values[imputation.members == g][:, cells]
         assert before.mean() < got.mean() - 0.1  # the test can fail
+
+
+@pytest.fixture(scope="module")
+def twins():
+    """Two binary columns that nearly agree, missing together, and nothing else that tells."""
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=600)
+    a, b = (z + 0.3 * rng.normal(size=600) > 0 for _ in range(2))
+    X = pd.DataFrame({"a": a.astype(float), "b": b.astype(float), "c": rng.normal(size=600)})
+    X.loc[rng.uniform(size=600) < 0.5, ["a", "b"]] = np.nan
+    imputer = GNRImputer(
+        mechanism="ignorable", members=1, latent_dim=1, max_steps=200, random_state=0,
+        verbose=False, imputation_particles=400,
+    )  # fmt: skip
+    return imputer.fit(X).impute(X, m=60)
+
+
+def odds_ratio(imputation):
+    a, b = (imputation.decoded(name)[1].ravel() > 0 for name in "ab")
+    table = [[(a & b).sum(), (a & ~b).sum()], [(~a & b).sum(), (~a & ~b).sum()]]
+    return table[0][0] * table[1][1] / (table[0][1] * table[1][0])
+
+
+def test_levels_keep_their_dependence_on_the_rows_other_imputed_cells(twins):
+    """Log-odds given the other cell move by delta, so that the odds ratio stays what it is."""
+    before = odds_ratio(twins)
+    assert before > 8.0
+    for by in (1.0, 2.0):
+        after = odds_ratio(twins.adjusted(Delta("a", by)))
+        assert np.log(after) == pytest.approx(np.log(before), abs=0.35)
+
+
+def test_chances_given_the_row_are_those_of_the_draws(twins):
+    """Among draws that agree in b, a is drawn with the chances that are given for it."""
+    chances = twins.level_chances(0)[..., 1]
+    a, b = (twins.decoded(name)[1] for name in "ab")
+    for level in (0.0, 1.0):
+        assert a[b == level].mean() == pytest.approx(chances[b == level].mean(), abs=0.02)
+    assert chances[b == 1.0].mean() > chances[b == 0.0].mean() + 0.3
 
 
 def test_departures_of_one_cell_add_up(imputation):
@@ -127,6 +166,11 @@ def test_a_prior_widens_the_pooled_interval_as_it_should(imputer, X):
     before = imputation.pool(mean)["t"].iloc[0]
     after = imputation.adjusted(Delta("age", stats.norm(0, sd))).pool(mean)["t"].iloc[0]
     assert after - before == pytest.approx((rate * sd) ** 2, rel=0.25)
+
+
+def test_priors_of_two_departures_are_independent():
+    one, other = (Delta("age", stats.norm(0, 1)).values(500, 0, place) for place in (0, 1))
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.15
 
 
 def test_rows_are_adjusted_alike_in_any_order(imputer, X):
@@ -188,6 +232,8 @@ def test_what_is_not_known_of_adjusted_tables_is_refused(imputation):
         (Delta("age", [1.0, 2.0]), "got 2 numbers by=.* for each of 6 tables"),
         (Delta("age", where="agee > 3"), "cannot evaluate where='agee > 3' for column 'age'"),
         (Delta("age", where=[True]), "gave bool of shape"),
+        (Delta("age", where="age > 1000"), "meets no missing cell of column 'age'"),
+        (Delta("group", level="a"), "column 'group' has no missing cell"),
         (Delta("age", where="age + 1"), "gave float64 of shape .* expected 90 truth values"),
     ],
 )
