@@ -293,10 +293,10 @@ def coverage(frame: pd.DataFrame) -> str:
     parts = [
         "### With the right mechanism, five members\n",
         "Coverage of nominal 95 %, and bias in empirical standard errors, each ± its Monte Carlo "
-        "standard error; bias is measured against the same tables before they lost cells (its error "
-        "is from chunk to chunk of ten, and coarse where these are few). "
-        f"✗: the 95 % Monte Carlo interval of coverage (Wilson's) misses {ASKED}, or the bias "
-        "found is more than a quarter of the standard error.\n",
+        "standard error. Bias is measured against the same tables before they lost cells (its "
+        "error is from chunk to chunk of ten, and coarse where these are few). ✗: the 95 % Monte "
+        f"Carlo interval of coverage (Wilson's) misses {ASKED}, or the bias found is more than a "
+        "quarter of the standard error.\n",
         _coverage_table(found, right, _verdict, names=("generator", "n")),
         _misses(found, right),
         FOUND_OF_COVERAGE,
