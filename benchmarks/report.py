@@ -29,6 +29,32 @@ RIGHT = {
 TIED = 1.03  # an RMSE at most so many times the best one counts as tied with it
 LARGER_IS_BETTER = ("auc", "accuracy")
 SUMS = ["error", "squares", "se", "hits", "width"]  # of a chunk of replications
+# What was learnt from the replications, and from trials on the same tables.
+FOUND_OF_COVERAGE = """\
+With so few replications the Monte Carlo interval of one cell is wide, so that a cell without a
+cross is no proof; the script goes on where it stopped. n = 2000, single members and wrong
+mechanisms were not reached unless they stand below. What was found by pairing settings on the
+same tables says more:
+
+- *Conjunction under shared_latent* is biased, and does not reach what was asked for. A part of
+  it came from the start: the ridge of its factor analysis shrank covariances of values, in a
+  trial from .60 (as found without a ridge) to .38. It now ends with ten steps without (.60, and
+  loadings along which the likelihood is flat stay near 0). In the first ten tables bias went
+  from -.87 to -.54 standard errors (correlation), -.92 to -.69 (logistic, x1) and -.37 to -.28
+  (mean). What remains is about what the start has (mean of x1 -.032, before -.077; ignoring the
+  holes -.11), in which the log-odds of holes are linearised; likely, not proven, to be the
+  reason. Before this change, 300 and 200 steps for 100 and 100 took off little (14 tables; mean
+  -.31 to -.29, correlation -.62 to -.53, logistic -.89 to -.49).
+- *Standard errors*: with 100 steps at the first fit's learning rate members did not reach their
+  own optima. With rate 1e-2 for 3e-3 the part of the variance due to holes grew 1.6 to 1.7 times
+  (mean, variance, quartile; self_masking, 14 tables), and coverage over the eight estimands from
+  91.1 to 93.8 %, where complete tables had 93.8 %, at no cost. Members' few steps are now three
+  times as long.
+- *Logistic slope of x1* is too small under mar and shared_latent. The start takes a noise
+  variance of 1 for y, which then says less of x1 than it should; with .5 the start's bias is .11
+  to .08 (shared_latent, no ridge). It stays, since the guide of all tables with levels rests on
+  it.
+"""
 ASKED = (0.93, 0.97)  # where the Monte Carlo interval of coverage should reach
 
 
@@ -266,12 +292,14 @@ def coverage(frame: pd.DataFrame) -> str:
     right = [key for key in _cells(found) if key[2] == RIGHT[key[0]]]
     parts = [
         "### With the right mechanism, five members\n",
-        "Coverage of nominal 95 % ± Monte Carlo standard error, and bias in empirical standard "
-        f"errors. ✗: the 95 % Monte Carlo interval of coverage (Wilson's) misses {ASKED}, or the "
-        "bias is more than a quarter of the standard error, by more than chance (two of its own "
-        "standard errors).\n",
+        "Coverage of nominal 95 %, and bias in empirical standard errors, each ± its Monte Carlo "
+        "standard error. Bias is measured against the same tables before they lost cells (its "
+        "error is from chunk to chunk of ten, and coarse where these are few). ✗: the 95 % Monte "
+        f"Carlo interval of coverage (Wilson's) misses {ASKED}, or the bias found is more than a "
+        "quarter of the standard error.\n",
         _coverage_table(found, right, _verdict, names=("generator", "n")),
         _misses(found, right),
+        FOUND_OF_COVERAGE,
     ]
     for (generator, n), part in found.groupby(level=["generator", "n"], sort=False):
         keys = _cells(part)
@@ -303,24 +331,43 @@ def coverage_of(frame: pd.DataFrame) -> pd.DataFrame:
     found["se"], found["width"], p = means["se"], means["width"], means["hits"]
     centre, half = (p + 1.92 / n) / (1 + 3.84 / n), 1.96 * np.sqrt(p * (1 - p) / n + 0.96 / n**2)
     found["low"], found["high"] = centre - half / (1 + 3.84 / n), centre + half / (1 + 3.84 / n)
+    found = found.join(_against_complete(frame, keys))
     return found.assign(coverage=p).drop(columns=["error", "squares", "hits"])
+
+
+def _against_complete(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Bias beside the same tables without holes (`moved`), and its error from chunk to chunk.
+
+    Much of an estimate's error is the table's, and the complete one's bias is next to none.
+    """
+    chunks = frame.set_index(["generator", "n", "first", "estimand"])
+    without = chunks[chunks["method"] == "complete"]
+    mean = chunks["error"] / chunks["count"].clip(lower=1)
+    complete = without["error"] / without["count"].clip(lower=1)
+    moved = frame.assign(moved=mean.to_numpy() - complete.reindex(chunks.index).to_numpy())
+    moved = moved[moved["count"] > 0].groupby(list(keys), sort=False)["moved"]
+    return pd.DataFrame({"moved": moved.mean(), "moved_error": moved.sem()})
 
 
 def _cells(found: pd.DataFrame) -> list[tuple[str, int, str]]:
     return list(dict.fromkeys(index[:3] for index in found.index))
 
 
+def _records(found: pd.DataFrame) -> dict[tuple[object, ...], dict[str, float]]:
+    return dict(zip(found.index, found.to_dict("records"), strict=True))
+
+
 def _coverage_table(
     found: pd.DataFrame,
     keys: Sequence[tuple[str, int, str]],
-    write: Callable[[pd.Series], str],
+    write: Callable[[dict[str, float]], str],
     *,
     names: Sequence[str],
 ) -> str:
     estimands = list(dict.fromkeys(found.index.get_level_values("estimand")))
-    lines = []
+    records, lines = _records(found), []
     for key in keys:
-        rows = [found.loc[(*key, e)] for e in estimands]
+        rows = [records[(*key, e)] for e in estimands]
         count, failed = rows[0]["count"], rows[0]["failed"]
         of = f"{count:.0f}" + (f" ({failed:.0f} failed)" if failed else "")
         named = [str(dict(zip(("generator", "n", "method"), key, strict=True))[k]) for k in names]
@@ -329,43 +376,45 @@ def _coverage_table(
     return markdown([*names, "replications", *estimands, "s each"], lines)
 
 
-def _covered(row: pd.Series) -> str:
+def _covered(row: dict[str, float]) -> str:
     p, n = row["coverage"], row["count"]
     return f"{100 * p:.1f} ± {100 * np.sqrt(max(p * (1 - p), 0.0) / n):.1f}"
 
 
-def _numbers(row: pd.Series) -> str:
+def _numbers(row: dict[str, float]) -> str:
     error = row["sd"] / np.sqrt(row["count"])
     return (
         f"{row['bias']:+.3f} ± {error:.3f}; {row['sd']:.3f}, {row['se']:.3f}; {row['width']:.3f}"
     )
 
 
-def _failings(row: pd.Series) -> list[str]:
+def _failings(row: dict[str, float]) -> list[str]:
     low, high = ASKED
-    error = row["sd"] / np.sqrt(row["count"])
-    beyond = abs(row["bias"]) - row["sd"] / 4
+    beyond = abs(row["moved"]) - row["sd"] / 4
     return [
         name
         for name, failed in (
             ("coverage", row["high"] < low or row["low"] > high),
-            ("bias", beyond > 2 * error),
+            ("bias", beyond > 0),
         )
         if failed
     ]
 
 
-def _verdict(row: pd.Series) -> str:
-    share = row["bias"] / row["sd"] if row["sd"] else 0.0
-    cross = " ✗" if _failings(row) else ""
-    return f"{_covered(row)}; {share:+.2f}{cross}"
+def _verdict(row: dict[str, float]) -> str:
+    share, error = (row[name] / row["sd"] for name in ("moved", "moved_error"))
+    cross = f" ✗ {', '.join(found)}" if (found := _failings(row)) else ""
+    sure = "" if np.isnan(error) else f" ± {error:.2f}"
+    return f"{_covered(row)}; {share:+.2f}{sure}{cross}"
 
 
 def _misses(found: pd.DataFrame, keys: Sequence[tuple[str, int, str]]) -> str:
     """Say how many cells meet what was asked for."""
-    rows = [r for key in keys for _, r in found.loc[key].iterrows() if r["count"]]
+    rows = [r for key, r in _records(found).items() if key[:3] in keys and r["count"]]
+    if not rows:
+        return "No replication of a right mechanism yet.\n"
     covers = sum("coverage" not in _failings(r) for r in rows)
-    unbiased = sum(abs(r["bias"]) < r["sd"] / 4 for r in rows)
+    unbiased = sum("bias" not in _failings(r) for r in rows)
     counts = [int(r["count"]) for r in rows]
     return (
         f"Coverage meets {ASKED} in {covers} of {len(rows)} cells, and the bias found is below a "

@@ -218,16 +218,19 @@ def test_a_replication_that_fails_is_counted(script, monkeypatch):
 
 def test_coverage_is_compared_with_what_was_asked_for(script):
     rows = [
-        {"generator": "mar", "n": 500, "method": "Ignorable", "first": 0, "estimand": name}
-        | {"count": 400, "failed": 0, "error": 400 * bias, "squares": 400 * (bias**2 + 0.01)}
-        | {"se": 40.0, "hits": hits, "width": 160.0, "seconds": 1.0, "note": ""}
-        for name, bias, hits in (
+        {"generator": "mar", "n": 500, "method": method, "first": first, "estimand": name}
+        | {"count": 200, "failed": 0, "error": 200 * bias, "squares": 200 * (bias**2 + 0.01)}
+        | {"se": 20.0, "hits": hits / 2, "width": 80.0, "seconds": 1.0, "note": ""}
+        for first in (0, 200)
+        for name, shift, hits in (
             ("right", 0.0, 380), ("narrow", 0.0, 340), ("lucky", 0.02, 376), ("off", 0.05, 376)
         )
+        for method, bias in (("complete", 0.1), ("Ignorable", 0.1 + shift))
     ]  # fmt: skip
     written = script("report").coverage(pd.DataFrame(rows))
     line = next(x for x in written.splitlines() if x.startswith("| mar | 500 "))
     assert line.split(" | ")[3:7] == [
-        "95.0 ± 1.1; +0.00", "85.0 ± 1.8; +0.00 ✗", "94.0 ± 1.2; +0.20", "94.0 ± 1.2; +0.50 ✗",
+        "95.0 ± 1.1; +0.00 ± 0.00", "85.0 ± 1.8; +0.00 ± 0.00 ✗ coverage",
+        "94.0 ± 1.2; +0.20 ± 0.00", "94.0 ± 1.2; +0.50 ± 0.00 ✗ bias",
     ]  # fmt: skip
     assert "in 3 of 4 cells" in written

@@ -7,8 +7,8 @@ steps, and no more than 300, are enough to go from one optimum to the other (on 
 and 750 steps gave the same spread between members, within what eight of them can tell). Where
 they are fewer, they are longer, so that a member gets as far: under self-masking of 500 rows, 100
 steps at the first fit's rate gave too narrow intervals (`bench_coverage.py`). Where a likelihood
-has several optima, or is flat, members stay near the one of the first fit: what another seed would
-have found is no part of their spread.
+has several optima, or is flat, members stay near the one of the first fit: what another seed
+would have found is no part of their spread.
 
 Members are fitted in processes, not as one batch of models: a step on five times the rows, which
 is the arithmetic of five models at once, takes 4.0 to 4.6 times as long as one (wine_white's

@@ -115,7 +115,10 @@ def test_what_is_kept_follows_the_posterior_given_that_it_is_consistent(X):
     kept = values > low + 8
     expected = np.array([v[k].mean() for v, k in zip(values.T, kept.T, strict=True)])
     spread = np.array([v[k].std() for v, k in zip(values.T, kept.T, strict=True)])
-    _, found = imputer.impute(X, m=200).constrained(keep=apart, tries=30).decoded("high")
+    # Some observed pairs are not apart: nothing can be done about their other cells.
+    with pytest.warns(UserWarning, match="inconsistent after 30 tries"):
+        constrained = imputer.impute(X, m=200).constrained(keep=apart, tries=30)
+    _, found = constrained.decoded("high")
     enough = kept.mean(0) > 0.2
     z = (found.mean(0) - expected)[enough] / (spread[enough] / np.sqrt(200))
     # All draws of a member share its importance sample: wider than independent draws.

@@ -9,7 +9,8 @@ import torch
 
 from pyro_gnr import GNRImputer
 from pyro_gnr.imputation.fitted import member_seed
-from pyro_gnr.imputation.members import bootstrap_weights
+from pyro_gnr.imputation.members import bootstrap_weights, members_plan
+from pyro_gnr.inference.training import TrainingPlan
 
 
 @pytest.fixture
@@ -21,6 +22,15 @@ def of_member(imputer, g):
     """The fitted model of one member, with the noise that it has in the ensemble."""
     fitted = imputer._at_work()
     return replace(fitted, members=fitted.members[g : g + 1], seed=member_seed(fitted.seed, g))
+
+
+def test_few_steps_are_longer_ones():
+    plan = TrainingPlan(learning_rate=0.001, max_steps=1500)
+    found = [members_plan(plan, best) for best in (0, 400, 1500)]
+    travel = [p.max_steps * p.learning_rate for p in found]
+    assert np.allclose(travel, 300 * 0.001)
+    short = members_plan(TrainingPlan(learning_rate=0.001, max_steps=4), 4)
+    assert (short.max_steps, round(short.learning_rate, 6)) == (4, 0.003)
 
 
 def test_weights_are_those_of_a_bayesian_bootstrap():

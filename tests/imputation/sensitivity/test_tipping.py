@@ -62,7 +62,7 @@ def test_a_conclusion_of_ones_own(imputation, X):
 def test_levels_tip_in_log_odds(imputation):
     at_zero = imputation.pool(mean_log_odds)
     lower = at_zero.conf_int()["lower"].item()
-    found = imputation.tipping_point(mean_log_odds, "smoker", value=lower - 0.05)
+    found = imputation.tipping_point(mean_log_odds, "smoker", value=lower - 0.03)
     assert found.unit == "log-odds"
     assert found.spread is None
     assert -3 < found.below < 0
@@ -71,8 +71,8 @@ def test_levels_tip_in_log_odds(imputation):
         imputation.adjusted(Delta("smoker", found.below + step)).pool(mean_log_odds)
         for step in (1e-3, -1e-3)
     )
-    assert near.conf_int()["lower"].item() > lower - 0.05
-    assert far.conf_int()["lower"].item() <= lower - 0.05 + 1e-12
+    assert near.conf_int()["lower"].item() > lower - 0.03
+    assert far.conf_int()["lower"].item() <= lower - 0.03 + 1e-12
 
 
 def test_nothing_found_is_said(imputation):
