@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["read_completed", "read_stacked"]
 
 
-def read_completed(path: Path) -> tuple[list[pd.DataFrame], list[int]]:
+def read_completed(path: Path) -> tuple[list[pd.DataFrame], list[int] | None]:
     """Read M completed tables and the member that made each.
 
     Args:
-        path: a directory with a manifest, or a long table with `.imp`, whose tables are taken
-            as of one member where no column `.member` says more.
+        path: a directory with a manifest, or a long table with `.imp`.
 
     Returns:
-        Tables, and (M,) members.
+        Tables, and (M,) members; None for a long table without a column `.member`.
 
     Raises:
         OSError: it is not there, or cannot be read.
@@ -58,12 +57,12 @@ def _manifest(path: Path) -> dict[str, Any]:
     raise ValueError(f"{str(path)!r} is no directory that pyro-gnr impute wrote; name one")
 
 
-def _from_long(path: Path) -> tuple[list[pd.DataFrame], list[int]]:
+def _from_long(path: Path) -> tuple[list[pd.DataFrame], list[int] | None]:
     from pyro_gnr.imputation.exchange import read_long
 
     _, tables, members = read_long(path)
     completed = [table.reset_index(drop=True) for table in tables]
-    return completed, [0] * len(tables) if members is None else members.tolist()
+    return completed, None if members is None else members.tolist()
 
 
 def read_stacked(path: Path, original: Path | None) -> pd.DataFrame:
@@ -79,11 +78,12 @@ def read_stacked(path: Path, original: Path | None) -> pd.DataFrame:
     """
     from pyro_gnr.cli.tables import labelled
     from pyro_gnr.data.files import read_table
-    from pyro_gnr.imputation.exchange import long_table, row_ids
+    from pyro_gnr.imputation.exchange import long_table, read_long, row_ids
 
     if is_file(path):
         if original is not None:
             raise ValueError("--original is for a directory of tables; a long table holds it")
+        read_long(path)  # says what is wrong with it
         return read_table(path)
     completed, members = read_completed(path)
     holes = labelled(_original(original, _manifest(path)["source"]))

@@ -29,7 +29,7 @@ def write_imputations(
     from pyro_gnr.imputation.storage import MANIFEST
 
     if is_file(path):
-        write_table(imputation.to_long(), path)
+        write_table(imputation.to_long(members=True), path)
         return
     path.mkdir(exist_ok=True)
     suffix = ".csv" if source is None else source.suffix.lower()

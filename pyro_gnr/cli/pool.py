@@ -53,6 +53,12 @@ OutputOption = Annotated[
 ]
 
 
+UNKNOWN = (
+    "the table has no column .member: each table was taken to have a fit of its own; if fits made "
+    "several, or one made all, standard errors are too small"
+)
+
+
 def pool(
     completed: CompletedArgument,
     formula: FormulaOption,
@@ -81,7 +87,7 @@ def pool(
             rest = pooled.drop(columns=["estimate", "df", "fmi"])
             write_table(summary.join(rest).reset_index(), place)
     if not quiet:
-        _show(pooled, level, lines)
+        _show(pooled, level, lines if members is not None else [*lines, UNKNOWN])
 
 
 def _tested(pooled: Pooled, terms: list[str] | None) -> list[str]:

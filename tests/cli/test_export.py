@@ -150,3 +150,9 @@ def test_help_has_the_lines_of_r(run):
     out = run("export", "--help").out
     assert "arrow::read_parquet" in out
     assert "as.mids(long)" in out
+
+
+def test_a_table_that_impute_did_not_write(run, table, tmp_path):
+    ran = run("export", table, tmp_path / "out.dta")
+    assert ran.status == 2
+    assert "no column .imp" in ran.err

@@ -48,7 +48,8 @@ def test_directory_of_tables_with_a_manifest(impute, table, frame, tmp_path):
 def test_one_long_table(impute, table, frame, tmp_path, name):
     assert impute(table, tmp_path / name).status == 0
     long = read_table(tmp_path / name)
-    assert list(long) == [".imp", ".id", *frame]
+    assert list(long) == [".imp", ".id", ".member", *frame]
+    assert long.pop(".member").tolist()[-1] == 0  # which pool needs to know
     assert long[".imp"].tolist() == [0] * 60 + [1] * 60 + [2] * 60
     parts = [part.iloc[:, 2:].reset_index(drop=True) for _, part in long.groupby(".imp")]
     assert_frame_equal(parts[0], frame, check_dtype=False)

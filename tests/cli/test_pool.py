@@ -47,6 +47,17 @@ def test_the_same_from_a_long_table(run, impute, table, completed, tmp_path):
     assert one.status == 0, one.err
 
 
+def test_members_of_a_long_table(run, impute, table, tmp_path):
+    long = tmp_path / "long.csv"
+    assert impute(table, long, "--members", 2, m=4).status == 0
+    ran = run("pool", long, "--formula", FORMULA)
+    assert "2 of each of 2 members, by nested rules" in ran.out
+    pd.read_csv(long).drop(columns=".member").to_csv(long, index=False)
+    ran = run("pool", long, "--formula", FORMULA)
+    assert "the table has no column .member" in ran.out
+    assert "of one member" not in ran.out
+
+
 def test_members_come_from_the_manifest(run, completed):
     path = completed / "manifest.json"
     manifest = json.loads(path.read_text())
