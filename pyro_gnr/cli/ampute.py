@@ -65,7 +65,8 @@ DirectionOption = Annotated[
         metavar="[COLUMN=]END",
         help="Which end goes missing, or drives the holes: high, low or random (one is drawn). "
         "For self_masking and hard_self_masking also by column, repeatable: these columns lose "
-        "cells; others that --column names are off, they lose cells at random.",
+        "cells; with --column it has to name them, too, and others that it names are off, they "
+        "lose cells at random.",
     ),
 ]
 SlopeOption = Annotated[
