@@ -34,10 +34,9 @@ def imputed_cells(imputation: MultipleImputation) -> dict[str, int]:
 
 def unreliable_rows(imputation: MultipleImputation) -> int:
     """Count the rows whose weights say too little about their own error."""
-    from pyro_gnr.imputation.ledger import RELIABLE_K
+    from pyro_gnr.imputation.ledger import unreliable
 
-    rows = imputation.diagnostics
-    return int(((rows["pareto_k"] > RELIABLE_K) & (rows["n_imputed"] > 0)).sum())
+    return unreliable(imputation.draws)
 
 
 def comparison(imputation: MultipleImputation) -> pd.DataFrame:

@@ -14,10 +14,11 @@ from pyro_gnr.model.part import hyperparameters
 from pyro_gnr.model.registry import plain
 
 if TYPE_CHECKING:
+    from pyro_gnr.imputation.fitted import Draws
     from pyro_gnr.imputation.multiple import MultipleImputation
     from pyro_gnr.imputation.pooling.pooled import Pooled
 
-__all__ = ["UNTESTABLE", "VERSIONED", "Check", "Ledger", "ledger"]
+__all__ = ["RELIABLE_K", "UNTESTABLE", "VERSIONED", "Check", "Ledger", "ledger", "unreliable"]
 
 VERSIONED = ("pyro-gnr", "torch", "pyro-ppl", "numpy", "pandas", "narwhals", "pyarrow")
 UNTESTABLE = (
@@ -156,10 +157,18 @@ def ledger(imputation: MultipleImputation, pooled: Pooled | None = None) -> Ledg
     )
 
 
+def unreliable(draws: Draws) -> int:
+    """Count the rows whose weights say too little about their own error.
+
+    Complete rows have a Pareto k of NaN and do not count.
+    """
+    return int((draws.pareto_k > RELIABLE_K).sum())
+
+
 def _checks_of_rows(imputation: MultipleImputation) -> list[Check]:
     known = ~np.isnan(imputation.draws.ess)
     n = max(int(known.sum()), 1)
-    bad = int((imputation.draws.pareto_k[known] > RELIABLE_K).sum())
+    bad = unreliable(imputation.draws)
     few = int((imputation.draws.ess[known] < FEW_PARTICLES).sum())
     allowed = f"at most {MOST_ROWS:.0%} are expected"
     return [

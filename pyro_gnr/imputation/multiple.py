@@ -23,7 +23,7 @@ from pyro_gnr.imputation.constraints import (
 from pyro_gnr.imputation.exchange import export, long_table, row_ids
 from pyro_gnr.imputation.exchange.long import INTERVAL
 from pyro_gnr.imputation.fitted import Draws, FittedModel
-from pyro_gnr.imputation.ledger import RELIABLE_K, Ledger, ledger
+from pyro_gnr.imputation.ledger import RELIABLE_K, Ledger, ledger, unreliable
 from pyro_gnr.imputation.pooling import MixedDraws, Pooled, pool, pool_draws
 from pyro_gnr.imputation.pooling.nesting import as_members
 from pyro_gnr.imputation.sensitivity.adjusting import adjusted_values
@@ -118,12 +118,12 @@ class MultipleImputation:
         return (self[i] for i in range(self.m))
 
     def __repr__(self) -> str:
-        unreliable = int((self.draws.pareto_k > RELIABLE_K).sum())
         rows, _ = self.table.missing
         return (
             f"MultipleImputation(m={self.m}, rows={len(self.table.keys)}, imputed cells="
             f"{len(rows)} in {len(np.unique(rows))} rows, rows with Pareto k > {RELIABLE_K}: "
-            f"{unreliable}, assumed mechanism: {type(self.fitted.model.m_given_ux).__name__}"
+            f"{unreliable(self.draws)}, assumed mechanism: "
+            f"{type(self.fitted.model.m_given_ux).__name__}"
             + (f", delta adjusted: {[d.column for d in self.deltas]})" if self.deltas else ")")
         )
 

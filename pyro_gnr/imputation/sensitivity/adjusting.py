@@ -33,7 +33,10 @@ def adjusted_values(imputation: MultipleImputation, deltas: Sequence[Delta]) -> 
     places = [column_place(imputation, delta) for delta in deltas]
     columns = imputation.table.schema.modelled
     codes = [d.code(columns[j]) for d, j in zip(deltas, places, strict=True)]
-    sizes = [_sizes(imputation, delta, i) for i, delta in enumerate(deltas)]
+    sizes = [
+        _sizes(imputation, delta, i, j)
+        for i, (delta, j) in enumerate(zip(deltas, places, strict=True))
+    ]
     values = imputation.draws.values.copy()
     cols = imputation.table.missing[1]
     plain = _plain(imputation)
@@ -70,14 +73,14 @@ def _plain(imputation: MultipleImputation) -> NDArray[np.bool_]:
     return np.asarray(~imputation.table.intervals[imputation.table.missing])
 
 
-def _sizes(imputation: MultipleImputation, delta: Delta, place: int) -> Floats:
-    """How far each missing cell would move, were it in the column, (M, n_missing)."""
-    by = delta.values(imputation.m, imputation.fitted.seed, place)
+def _sizes(imputation: MultipleImputation, delta: Delta, i: int, j: int) -> Floats:
+    """How far each missing cell would move, were it in the i-th departure's column j."""
+    by = delta.values(imputation.m, imputation.fitted.seed, i)
     rows, cols = imputation.table.missing
     if delta.where is None:
         return np.broadcast_to(by[:, None], (len(by), len(rows)))
     meant = np.stack([delta.rows(table) for table in imputation])[:, rows]
-    if not meant[:, cols == column_place(imputation, delta)].any():
+    if not meant[:, cols == j].any():
         raise ValueError(
             f"where={delta.where!r} meets no missing cell of column {delta.column!r}: nothing "
             "would move."

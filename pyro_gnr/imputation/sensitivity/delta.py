@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyro_gnr.data import Column, Kind
+from pyro_gnr.data.frames import column_names
 from pyro_gnr.data.reading import Scalar
 
 __all__ = ["Delta", "as_delta"]
@@ -158,7 +159,7 @@ class Delta:
 
     def _evaluated(self, table: Any) -> Any:
         if isinstance(table, np.ndarray):
-            table = pd.DataFrame(table, columns=[f"x{j}" for j in range(table.shape[1])])
+            table = pd.DataFrame(table, columns=column_names(table))
         elif not isinstance(table, pd.DataFrame):
             table = table.to_pandas()
         try:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from pyro_gnr.imputation.ledger import RELIABLE_K
+from pyro_gnr.imputation.ledger import unreliable
 from pyro_gnr.imputation.pooling import Pooled
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.settings import is_number, is_whole
@@ -204,12 +204,11 @@ def _named(mechanisms: Mapping[str, object] | Sequence[str] | None) -> dict[str,
 
 def _reach(imputation: MultipleImputation) -> dict[str, float]:
     """How reliable imputations are, and how far they reach; the fit is not known yet."""
-    k = imputation.draws.pareto_k
-    known = k[~np.isnan(k)]
+    incomplete = int((~np.isnan(imputation.draws.pareto_k)).sum())
     return {
         "held_out_values": float("nan"),
         "held_out_values_and_holes": float("nan"),
-        "pareto_k": float((known > RELIABLE_K).mean()) if len(known) else 0.0,
+        "pareto_k": unreliable(imputation.draws) / max(incomplete, 1),
         "beyond_observed": float(imputation.summary()["beyond_observed"].max()),
     }
 
