@@ -45,9 +45,9 @@ KindOption = Annotated[
         metavar="COLUMN=KIND",
         help="Kind of a column, instead of the one seen: continuous, positive (above 0), bounded "
         "(in [0, 1] or [0, 100]; or say 'bounded(0, 20)'), count (0, 1, 2, ...), binary, "
-        "categorical, ordinal (levels with an order), censored (numbers and intervals such as "
-        "<0.5), censored_log (the same, log-normal), or ignore (carried through untouched). "
-        "Repeatable.",
+        "categorical, ordinal (levels with an order: numbers, or categories that a .parquet file "
+        "says are ordered), censored (numbers and intervals such as <0.5), censored_log (the "
+        "same, log-normal: above 0), or ignore (carried through untouched). Repeatable.",
     ),
 ]
 ConfigOption = Annotated[

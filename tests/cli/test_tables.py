@@ -63,3 +63,21 @@ def test_all_problems_at_once_in_the_words_of_the_command_line(
     assert "--kind note=categorical" in ran.err
     assert "--kind 'my empty=ignore'" in ran.err
     assert "kinds=" not in ran.err
+
+
+def test_the_order_of_levels_comes_with_the_file(run, tmp_path):
+    """From a .parquet file whose categories are ordered, said by an option or by a file."""
+    levels, path = ["low", "mid", "high"], tmp_path / "t.parquet"
+    stage = pd.Series([*levels, None] * 10, dtype=pd.CategoricalDtype(levels, ordered=True))
+    frame = pd.DataFrame({"stage": stage, "x": np.arange(40) / 7})
+    frame.to_parquet(path)
+    (tmp_path / "c.toml").write_text("members = 1\n[kinds]\nstage = 'ordinal'\n")
+    said = (["--kind", "stage=ordinal"], ["--likelihood", "stage=ordinal"], [])
+    calls = [("fit", path, "--model", tmp_path / f"model {i}", *STEPS) for i in range(3)]
+    for call, words in zip(calls, said, strict=True):
+        ran = run(*call, "--config", tmp_path / "c.toml", *words)
+        assert ran.status == 0, ran.err
+    frame.astype({"stage": pd.CategoricalDtype(levels)}).to_parquet(path)
+    ran = run("fit", path, "--model", tmp_path / "none", "--config", tmp_path / "c.toml")
+    assert ran.status == 2 and "'stage' is an unordered category ('low', 'mid'," in ran.err
+    assert not (tmp_path / "none").exists()

@@ -187,6 +187,10 @@ def test_a_likelihood_that_does_not_fit_the_values_or_the_kind_said(imputer_of, 
         imputer_of(likelihoods={"share": "poisson"}).fit(T)
     with pytest.raises(ValueError, match="'income' is positive, but its likelihood Gaussian"):
         imputer_of(likelihoods={"income": "gaussian"}, kinds={"income": "positive"}).fit(T)
+    unordered = T.assign(degree=T["degree"].cat.as_unordered())
+    for options in ({"likelihoods": {"degree": "ordinal"}}, {"kinds": {"degree": "ordinal"}}):
+        with pytest.raises(ValueError, match="'degree' is an unordered category"):
+            imputer_of(**options).fit(unordered)
 
 
 def test_criticism_knows_the_kinds(imputer, T):

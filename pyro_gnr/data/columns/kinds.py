@@ -29,7 +29,7 @@ class Kind(StrEnum):
         BOUNDED: numbers between known bounds, mapped to (0, 1). Said as "bounded(0, 20)", or as
             "bounded" alone where all observed numbers lie in [0, 1], or in [0, 100].
         COUNT: whole numbers 0, 1, 2, ...
-        ORDINAL: levels with an order.
+        ORDINAL: levels with an order: numbers, an ordered category (pandas) or an Enum (polars).
         IGNORE: not modelled; goes through untouched.
     """
 

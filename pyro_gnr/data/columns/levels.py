@@ -18,7 +18,7 @@ def learn_levels(reading: Reading, kind: Kind) -> Column:
 
     Raises:
         ValueError: there are more than two for a binary column, or their order is not known for
-            an ordinal one.
+            an ordinal one: strings, or categories that are not said to be ordered.
     """
     levels = reading.as_levels()[1]
     _check_levels(reading, kind, levels)
@@ -59,14 +59,23 @@ def _check_levels(reading: Reading, kind: Kind, levels: tuple[Scalar, ...]) -> N
             f"column {reading.name!r} has {len(levels)} levels ({listing(levels)}), expected at "
             "most 2 for kind 'binary': use 'categorical'."
         )
-    strings = any(isinstance(v, str) for v in levels)
-    if kind is Kind.ORDINAL and strings and not reading.declared:
+    if kind is Kind.ORDINAL and not _order_is_known(reading, levels):
+        what = "is an unordered category" if reading.declared else "holds strings"
         raise ValueError(
-            f"column {reading.name!r} holds strings ({listing(levels)}), whose order is not "
-            "known, expected levels in a declared order for kind 'ordinal': make it an ordered "
-            "category (pandas) or an Enum (polars), write the levels as numbers, or use "
-            "'categorical'."
+            f"column {reading.name!r} {what} ({listing(levels)}), whose order is not known, "
+            "expected levels in a declared order for kind 'ordinal': make it a "
+            "pd.CategoricalDtype(levels, ordered=True) (pandas) or an Enum (polars), lowest level "
+            "first, write the levels as numbers, or use 'categorical'."
         )
+
+
+def _order_is_known(reading: Reading, levels: tuple[Scalar, ...]) -> bool:
+    """Tell whether the caller said the order of the levels, or numbers have it by themselves."""
+    if reading.ordered or reading.dtype == "Enum":  # an Enum is its order
+        return True
+    strings = any(isinstance(v, str) for v in levels)
+    # Categories keep the order in which they were made, alphabetical if nobody cared.
+    return not strings and list(levels) == sorted(levels)
 
 
 def _mixed(levels: tuple[Scalar, ...]) -> bool:

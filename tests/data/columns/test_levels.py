@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pytest
 
 from pyro_gnr.data import Kind, Schema
 
@@ -36,7 +37,6 @@ def test_ordered_pandas_categories_are_ordinal_and_come_back_ordered(learn):
 def test_other_columns_are_ordinal_only_if_asked(learn):
     unordered = pd.CategoricalDtype(ORDER)
     assert learn(ORDER, dtype=unordered).kind is Kind.CATEGORICAL
-    assert learn(ORDER, "ordinal", dtype=unordered).levels == tuple(ORDER)
     assert learn([3, 1, 2, 1], "ordinal").levels == (1, 2, 3)
     assert learn([3, 1, None], "ordinal", dtype=object).levels == (1, 3)
     P = pl.DataFrame({"col": ["high", "low", None, "mid"]}).cast({"col": pl.Enum(ORDER)})
@@ -46,3 +46,22 @@ def test_other_columns_are_ordinal_only_if_asked(learn):
     completed = schema.encode(P).fill(np.array([1.0]))
     assert completed["col"].to_list() == ["high", "low", "mid", "mid"]
     assert completed.schema == P.schema
+
+
+@pytest.mark.parametrize(
+    "values, categories",
+    [(ORDER, None), (ORDER, ORDER), (["b", "a"], None), ([3, 1, 2], [3, 1, 2]), ([1, "a"], None)],
+)
+def test_categories_are_ordinal_only_if_they_are_ordered(learn, values, categories):
+    with pytest.raises(ValueError, match="'col' is an unordered category .*ordered=True"):
+        learn(values, "ordinal", dtype=pd.CategoricalDtype(categories))
+    column = learn(values, "ordinal", dtype=pd.CategoricalDtype(values, ordered=True))
+    assert column.levels == tuple(values)
+
+
+def test_an_order_that_lies_in_the_levels_need_not_be_declared(learn):
+    assert learn([3, 1, 2], "ordinal", dtype="category").levels == (1, 2, 3)
+    assert learn([True, False], "ordinal", dtype="category").levels == (False, True)
+    P = pl.DataFrame({"col": ORDER}).cast({"col": pl.Categorical})
+    with pytest.raises(ValueError, match="'col' holds strings .*Enum"):
+        Schema.learn(P, {"col": "ordinal"})
