@@ -16,8 +16,8 @@ from pyro_gnr.cli.options import (
     KindOption,
     QuietOption,
     TableArgument,
+    parse_direction,
     parse_kinds,
-    parse_pairs,
     split_pair,
 )
 from pyro_gnr.cli.outputs import check_file
@@ -196,7 +196,7 @@ def _ampute(
             from pyro_gnr import ampute as make_holes
             from pyro_gnr.data.files import read_table, staged, write_table
 
-            ends, levels = _direction(options["direction"]), _levels(options["levels"])
+            ends, levels = parse_direction(options["direction"]), _levels(options["levels"])
             amputer = _amputer(mechanism, {**options, "direction": ends, "levels": levels})
             _check_files(files, force=force)
             outputs = [path for path in (files.output, files.mask) if path]
@@ -213,17 +213,6 @@ def _ampute(
         for frame, path in zip((made.table, _mask(made)), places, strict=False):
             write_table(frame, path)
     return made
-
-
-def _direction(words: Sequence[str] | None) -> str | dict[str, str] | None:
-    """Parse END, or COLUMN=END for some columns."""
-    if not words:
-        return None
-    if len(words) == 1 and "=" not in words[0]:
-        return words[0]
-    return parse_pairs(
-        words, option="--direction", expected="one END, or COLUMN=END", example="income=high"
-    )
 
 
 def _levels(pairs: Sequence[str] | None) -> dict[str, list[str]] | None:

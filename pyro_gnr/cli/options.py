@@ -24,6 +24,7 @@ __all__ = [
     "StepsOption",
     "TableArgument",
     "TablesOption",
+    "parse_direction",
     "parse_kinds",
     "parse_pairs",
     "split_pair",
@@ -70,11 +71,12 @@ MechanismOption = Annotated[
     ),
 ]
 DirectionOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        metavar="END",
-        help="For self_masking: which values go missing more often, high or low; of a model also "
-        "free: learnt.",
+        metavar="[COLUMN=]END",
+        help="For self_masking: which values go missing more often, high or low; free: learnt; "
+        "off: the value plays no part. Also by column, repeatable: columns that are not named "
+        "are off.",
     ),
 ]
 PriorOption = Annotated[
@@ -160,6 +162,17 @@ def parse_pairs(
             raise ValueError(f"{option} names column {name!r} twice")
         found[name] = value
     return found
+
+
+def parse_direction(words: Sequence[str] | None) -> str | dict[str, str] | None:
+    """Parse END, or COLUMN=END for some columns."""
+    if not words:
+        return None
+    if len(words) == 1 and "=" not in words[0]:
+        return words[0]
+    return parse_pairs(
+        words, option="--direction", expected="one END, or COLUMN=END", example="income=high"
+    )
 
 
 def parse_kinds(pairs: Sequence[str] | None) -> dict[str, str]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyro_gnr.cli.options import parse_kinds, parse_pairs
+from pyro_gnr.cli.options import parse_direction, parse_kinds, parse_pairs
 
 if TYPE_CHECKING:
     from pyro_gnr import GNRImputer
 
 __all__ = ["Wanted", "check_columns", "new_imputer"]
 
-DIRECTIONS = ("high", "low", "free")
+DIRECTIONS = ("high", "low", "free", "off")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Wanted:
         row_key: column that names the rows.
         seed: of fit and draws.
         mechanism: registered name.
-        direction: of a self-masking mechanism.
+        direction: of a self-masking mechanism: END, or COLUMN=END.
         prior: registered name.
         likelihood: COLUMN=NAME.
         members: fits of an ensemble.
@@ -39,7 +39,7 @@ class Wanted:
     row_key: str | None = None
     seed: int | None = None
     mechanism: str | None = None
-    direction: str | None = None
+    direction: Sequence[str] | None = None
     prior: str | None = None
     likelihood: Sequence[str] | None = None
     members: int | None = None
@@ -76,15 +76,19 @@ def new_imputer(wanted: Wanted, *, quiet: bool) -> GNRImputer:
     said = {"random_state": 0, **file, **{k: v for k, v in options.items() if v is not None}}
     said["kinds"] = {**file.get("kinds", {}), **kinds}
     said["likelihoods"] = {**file.get("likelihoods", {}), **likelihoods}
-    if wanted.direction is not None:
-        said["mechanism"] = _directed(said.get("mechanism", "conjunction"), wanted.direction)
+    direction = parse_direction(wanted.direction)
+    if direction is not None:
+        said["mechanism"] = _directed(said.get("mechanism", "conjunction"), direction)
     return GNRImputer.from_config(said).set_params(verbose=not quiet)
 
 
-def _directed(mechanism: str | dict[str, Any], direction: str) -> dict[str, Any]:
+def _directed(mechanism: str | dict[str, Any], direction: str | dict[str, str]) -> dict[str, Any]:
     """Say the direction of a self-masking mechanism."""
-    if direction not in DIRECTIONS:
-        raise ValueError(f"--direction {direction!r}: expected one of {', '.join(DIRECTIONS)}")
+    pairs = {"": direction} if isinstance(direction, str) else direction
+    for name, end in pairs.items():
+        if end not in DIRECTIONS:
+            word = f"{name}={end}" if name else end
+            raise ValueError(f"--direction {word!r}: expected one of {', '.join(DIRECTIONS)}")
     table = {"name": mechanism} if isinstance(mechanism, str) else mechanism
     if table["name"] != "self_masking":
         raise ValueError(
@@ -119,7 +123,7 @@ def check_columns(wanted: Wanted, imputer: GNRImputer, columns: Sequence[str]) -
 
 
 def _check_direction(wanted: Wanted, imputer: GNRImputer, columns: Sequence[str]) -> None:
-    """Refuse a direction for a column that is not modelled; only a file can say one by column."""
+    """Refuse a direction for a column that is not modelled."""
     mechanism = imputer.mechanism if isinstance(imputer.mechanism, Mapping) else {}
     direction = mechanism.get("direction")
     if not isinstance(direction, Mapping):
@@ -130,7 +134,5 @@ def _check_direction(wanted: Wanted, imputer: GNRImputer, columns: Sequence[str]
     modelled = [name for name in columns if kinds.get(name) != "ignore"]
     unknown = [name for name in direction if name not in modelled]
     if unknown:
-        raise ValueError(
-            f"{wanted.config}: mechanism: direction names {unknown}, expected modelled columns "
-            f"{modelled}"
-        )
+        where = "--direction" if wanted.direction else f"{wanted.config}: mechanism: direction"
+        raise ValueError(f"{where} names {unknown}, expected modelled columns {modelled}")

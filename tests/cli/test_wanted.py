@@ -10,6 +10,7 @@ from pyro_gnr import GNRImputer
 from pyro_gnr.data.files import read_table
 
 SMALL = {"members": 1, "hidden": 4, "particles": 3, "max_steps": 3, "imputation_particles": 30}
+MASKING = ["--mechanism", "self_masking", "--direction"]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,15 @@ SMALL = {"members": 1, "hidden": 4, "particles": 3, "max_steps": 3, "imputation_
         ),
         (["--direction", "high"], "--direction goes with --mechanism self_masking"),
         (["--mechanism", "ignorable", "--direction", "high"], "but here it is ignorable"),
-        (["--mechanism", "self_masking", "--direction", "up"], "--direction 'up': expected"),
+        ([*MASKING, "up"], "--direction 'up': expected"),
+        ([*MASKING, "income=up"], "--direction 'income=up': expected one of high, low, free, off"),
+        ([*MASKING, "wages=high"], "--direction names ['wages'], expected modelled columns ['inc"),
+        ([*MASKING, "row=high"], "--direction names ['row'], expected modelled columns ['income'"),
+        ([*MASKING, "region=low"], "column 'region' has levels without an order"),
+        ([*MASKING, "high", "--direction", "low"], "one END, or COLUMN=END, such as --direction"),
+        ([*MASKING, "low", "--direction", "income=high"], "one END, or COLUMN=END, such as"),
+        ([*MASKING, *2 * ["income=low", "--direction"], "income=low"], "'income' twice"),
+        (["--direction", "income=high"], "--direction goes with --mechanism self_masking"),
         (["--model", "no-such-model"], "no-such-model"),
     ],
 )
@@ -158,6 +167,30 @@ def test_a_direction(configuration, clinic, write):
     found = configuration(*small, "--direction", "free")
     assert found["mechanism"] == {**table_of_file, "direction": "free"}
     assert configuration(*small, *masking)["mechanism"] == expected
+
+
+def test_directions_by_column(run, configuration, clinic, write, tmp_path):
+    """The same as a table of the file, which they replace as a whole."""
+    pairs = ("--direction", "income=high", "--direction", "age=low")
+    expected = {"name": "self_masking", "direction": {"income": "high", "age": "low"}}
+    found = configuration("--config", write(), "--mechanism", "self_masking", *pairs)
+    assert found["mechanism"] == expected
+    file = write(mechanism={"name": "self_masking", "direction": {"score": "free"}})
+    assert configuration("--config", file, *pairs)["mechanism"] == expected
+    whole = configuration("--config", file, "--direction", "off")
+    assert whole["mechanism"] == {"name": "self_masking", "direction": "off"}
+    ran = run("impute", clinic, "--output", tmp_path / "o", "--m", 2, "--config", file, *pairs)
+    assert ran.status == 0, ran.err
+    manifest = json.loads((tmp_path / "o" / "manifest.json").read_text())
+    assert manifest["configuration"]["mechanism"] == expected
+
+
+@pytest.mark.parametrize("end", ["wages=high", "income=up"])
+def test_a_wrong_direction_is_refused_before_any_work(run, clinic, monkeypatch, tmp_path, end):
+    monkeypatch.setattr(GNRImputer, "fit", lambda *_: pytest.fail("too late"))
+    ran = run("fit", clinic, "--model", tmp_path / "model", *MASKING, end)
+    assert ran.status == 2 and "--direction" in ran.err
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_row_key_of_the_file(configuration, clinic, write):
