@@ -73,4 +73,4 @@ def show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning as one line; takes the place of `warnings.showwarning`."""
-    typer.echo(f"pyro-gnr: warning: {message}", err=True)
+    typer.echo(f"pyro-gnr: warning: {as_options(str(message))}", err=True)

@@ -198,11 +198,17 @@ def _identity(part: Likelihood, template: object) -> object:
 def _check_kinds(likelihood: Likelihood, columns: Sequence[Column]) -> None:
     for column in columns:
         if column.kind not in likelihood.kinds:
-            kinds = ", ".join(sorted(likelihood.kinds))
+            kinds = sorted(likelihood.kinds)
+            own = [
+                name
+                for name, cls in LIKELIHOODS.items()
+                if issubclass(cls, Likelihood) and column.kind in cls.kinds
+            ]
+            kind = likelihood.natural_kind or kinds[0]
             raise ValueError(
                 f"column {column.name!r} is {column.kind}, but its likelihood "
-                f"{type(likelihood).__name__} serves {kinds} columns: choose another likelihood, "
-                f"or set kinds={{{column.name!r}: ...}}."
+                f"{type(likelihood).__name__} serves {', '.join(kinds)} columns: choose another "
+                f"likelihood ({' or '.join(own)}), or set kinds={{{column.name!r}: '{kind}'}}."
             )
 
 

@@ -1,4 +1,4 @@
-from pyro_gnr.cli.errors import as_options
+from pyro_gnr.cli.errors import as_options, show_warning
 
 
 def test_errors_speak_of_options():
@@ -7,3 +7,8 @@ def test_errors_speak_of_options():
     quoted = """'it'"'"'s "so" {a: '"'"'b'"'"'}=ignore'"""
     assert as_options(text) == f"no: --kind {quoted}, or --kind x=...."
     assert as_options("row_key column 'a' fails") == "--row-key column 'a' fails"
+
+
+def test_warnings_speak_of_options_too(capsys):
+    show_warning("say kinds={'crp': 'censored_log'}.", UserWarning, "file.py", 1)
+    assert capsys.readouterr().err == "pyro-gnr: warning: say --kind crp=censored_log.\n"

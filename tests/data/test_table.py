@@ -349,6 +349,7 @@ def test_one_in_the_middle_of_many_columns():
 # --- cells known to lie in an interval --------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:column .* limits of detection")
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 @pytest.mark.parametrize("kind", ["censored", "censored_log"])
 def test_interval_cells_are_observed_and_completed_within_their_limits(library, kind):

@@ -182,6 +182,21 @@ def test_a_likelihood_brings_its_kind(imputer_of, T, column, likelihood, kind):
     assert fitted.kinds is None
 
 
+@pytest.mark.parametrize("likelihood", ["poisson", "zero_inflated_poisson"])
+def test_zeros_and_ones_can_be_counts(imputer_of, likelihood):
+    """A column that would be binary by its values; the kind that the likelihood needs wins."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"falls": rng.integers(0, 2, 80).astype(float), "age": rng.normal(size=80)})
+    X.loc[::5, "falls"] = np.nan
+    imputer = imputer_of(likelihoods={"falls": likelihood}).fit(X)
+    assert imputer.schema_.columns[0].kind is Kind.COUNT
+    drawn = imputer.impute(X, m=2)[1]["falls"]
+    assert (drawn >= 0).all() and (drawn == drawn.round()).all()
+    said = imputer_of(likelihoods={"falls": likelihood}, kinds={"falls": "binary"})
+    with pytest.raises(ValueError, match="binary, but .* kinds={'falls': 'count'}"):
+        said.fit(X)
+
+
 def test_a_likelihood_that_does_not_fit_the_values_or_the_kind_said(imputer_of, T):
     with pytest.raises(ValueError, match=r"'share' has .* not whole.*{'share': 'count'} follow"):
         imputer_of(likelihoods={"share": "poisson"}).fit(T)

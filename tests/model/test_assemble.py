@@ -13,7 +13,7 @@ from pyro_gnr.data import Column, Kind
 from pyro_gnr.inference.objective import IWELBO, log_weights
 from pyro_gnr.model.assemble import assemble, implied_kinds, likelihood_templates
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
-from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT
+from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT, Truncated
 from pyro_gnr.model.mechanisms import Conjunction, Ignorable, Selection, SelfMasking
 from pyro_gnr.model.start import start
 from pyro_gnr.model.transport import transport
@@ -113,6 +113,11 @@ def test_mistakes_in_likelihoods(columns_of):
         assemble(columns, likelihoods={"d": "gaussian"}, **SIZES)
     with pytest.raises(ValueError, match="column 'b0' is binary.*Gaussian serves continuous"):
         assemble(columns, likelihoods={"b0": "gaussian"}, **SIZES)
+    bounded = [Column("share", Kind.BOUNDED, "float64")]
+    for likelihood, kind in ((Truncated(lower=0.0), "continuous"), ("poisson", "count")):
+        says = rf"'share' is bounded.* serves {kind} col.* \(beta\), .*{{'share': '{kind}'}}"
+        with pytest.raises(ValueError, match=says):
+            assemble(bounded, likelihoods={"share": likelihood}, **SIZES)
     with pytest.raises(ValueError, match="got likelihood 'gauss'"):
         assemble(columns, likelihoods={"c0": "gauss"}, **SIZES)
     with pytest.raises(ValueError, match="got fusion='x', expected one of"):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyro_gnr.data.censoring import CODE_BASE, Cells, read_cells
 from pyro_gnr.data.columns.column import Column
 from pyro_gnr.data.columns.kinds import Kind
-from pyro_gnr.data.columns.messages import listing, warn_of_change
+from pyro_gnr.data.columns.messages import listing, warn_of_change, warn_of_negative
 from pyro_gnr.data.columns.normal_fit import normal_fit
 from pyro_gnr.data.columns.numbers import check_finite, location_scale
 from pyro_gnr.data.reading import Reading
@@ -32,6 +32,9 @@ def learn_censored(reading: Reading, kind: Kind) -> Column:
     Raises:
         ValueError: a cell is neither a number nor an interval, or has no logarithm where the
             kind asks for one.
+
+    Warns:
+        UserWarning: nothing is known to be below 0, but much of that normal is.
     """
     cells = read_cells(reading)
     column = Column(
@@ -47,6 +50,9 @@ def learn_censored(reading: Reading, kind: Kind) -> Column:
         location, scale = normal_fit(on_scale)
     else:
         location, scale = location_scale(on_scale.numbers[reading.observed])
+    # Not below 0 itself, but a normal distribution with its mean and deviation is.
+    if kind is Kind.CENSORED and censored_kind(cells) is not kind and location < 2 * scale:
+        warn_of_negative(reading.name)
     return replace(column, location=location, scale=scale)
 
 

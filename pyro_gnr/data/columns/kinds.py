@@ -24,7 +24,9 @@ class Kind(StrEnum):
         CATEGORICAL: levels without an order.
         CENSORED: numbers, of which some are known only to lie in an interval ("<0.5", ">100",
             "0.2-0.5"); standardised by the normal under which all cells are likeliest.
-        CENSORED_LOG: the same on the scale of the logarithm, for positive quantities.
+            Normal: what is imputed below a limit can be negative.
+        CENSORED_LOG: the same on the scale of the logarithm, for positive quantities, which stay
+            above 0. The default where all is positive and there is a limit of detection.
         POSITIVE: numbers above 0, in multiples of the observed mean.
         BOUNDED: numbers between known bounds, mapped to (0, 1). Said as "bounded(0, 20)", or as
             "bounded" alone where all observed numbers lie in [0, 1], or in [0, 100].

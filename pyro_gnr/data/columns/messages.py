@@ -1,4 +1,4 @@
-"""What is said of cells that are not what training saw."""
+"""What is said of cells that are not what training saw, or not what their kind holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyro_gnr.data.columns.column import Column
 from pyro_gnr.data.reading import Reading, Scalar
 
-__all__ = ["listing", "retyped", "warn_of_change"]
+__all__ = ["listing", "retyped", "warn_of_change", "warn_of_negative"]
 
 
 def listing(levels: Sequence[Scalar], most: int = 10) -> str:
@@ -38,3 +38,14 @@ def warn_of_change(column: Column, numbers: NDArray[np.float64]) -> None:
             UserWarning,
             stacklevel=2,
         )
+
+
+def warn_of_negative(name: str) -> None:
+    """Warn of a positive quantity with limits of detection that is modelled as normal."""
+    warnings.warn(
+        f"column {name!r} holds positive numbers and limits of detection, but kind 'censored' is "
+        "normal, so that values imputed below a limit can be negative: say "
+        f"kinds={{{name!r}: 'censored_log'}} for a quantity that is above 0.",
+        UserWarning,
+        stacklevel=2,
+    )

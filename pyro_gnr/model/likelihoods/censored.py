@@ -130,7 +130,10 @@ class Censored(LocationScale):
 
     log p is log N(x_j) where the number is known, log(F(upper) - F(lower)) where an interval is:
     a cell "<0.5" says all that it knows, and nothing is put in its place. For a column of kind
-    "censored_log" x_j is the logarithm of the quantity, which is then log-normal.
+    "censored_log" x_j is the logarithm of the quantity, which is then log-normal. For kind
+    "censored" it is the quantity itself: what is imputed for "<0.5" is below 0.5, and can be
+    negative. For a concentration say kinds={"crp": "censored_log"}, the default where all numbers
+    and limits are positive; where some are 0, write the cell as what is known ("0-0.5").
 
     Columns are standardised by the normal under which all their cells are likeliest, so scales
     are in standard deviations of that normal.

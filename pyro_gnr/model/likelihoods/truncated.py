@@ -24,7 +24,8 @@ class Truncated(LocationScale):
     p(x) = phi((x - mu) / s) / s / (Phi((upper - mu) / s) - Phi((lower - mu) / s)), in the bounds.
 
     Imputations never leave the bounds, and none are set onto them. mu may lie outside: a quantity
-    that is mostly near 0 has its mu below 0.
+    that is mostly near 0 has its mu below 0. The bounds are this likelihood's own, of a continuous
+    column: kind "bounded" is another way to say bounds, and goes with `Beta`.
 
     Args:
         lower: lower bound, or None for none; one of the two is needed.

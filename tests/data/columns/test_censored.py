@@ -40,8 +40,17 @@ def test_censored_columns_are_standardised_by_their_normal(learn):
     )
 
 
+def test_a_positive_assay_that_is_called_normal_is_warned_of(learn):
+    assay = ["0.7", "<0.5", "1.2", "9"]
+    with pytest.warns(UserWarning, match="'col' holds positive.*kinds={'col': 'censored_log'}"):
+        assert learn(assay, "censored").kind == "censored"
+    learn(assay, "censored_log")
+    learn([*assay, "-0.7"], "censored")
+    learn(["10.1", "<9.9", "10.2", "10.0"], "censored")  # far from 0
+
+
 def test_codes_are_exact_in_single_precision(learn):
-    text = ["5", *(f"<{i}" for i in range(1, 3000))]
+    text = ["-5", *(f"<{i}" for i in range(1, 3000))]
     column = learn(text, "censored")
     values = encode_column(column, read(pd.Series(text), "col"))
     assert (values.astype(np.float32).astype(np.float64)[1:] == values[1:]).all()
@@ -50,7 +59,7 @@ def test_codes_are_exact_in_single_precision(learn):
 
 
 def test_no_number_passes_for_an_interval(learn):
-    column = learn(["1", "2", "<0.5"], "censored")
+    column = learn(["-1", "2", "<0.5"], "censored")
     assert encode_column(column, read(pd.Series([1e300, -1e300]), "col")).tolist() == [
         2.0**19,
         -(2.0**19),

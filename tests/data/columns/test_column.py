@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from pyro_gnr.data import Column
 
@@ -13,6 +14,7 @@ def test_intervals_survive_json(learn):
     assert Column.from_dict(old) == learn([1.0, 2.0])
 
 
+@pytest.mark.filterwarnings("ignore:column .* limits of detection")
 def test_to_units_undoes_standardising(learn):
     for kind in ("censored", "censored_log"):
         column = learn(["1", "3", "<0.5"], kind)

@@ -182,7 +182,7 @@ def test_rows_are_adjusted_alike_in_any_order(imputer, X):
 
 
 def test_interval_cells_stay_where_they_are_known():
-    texts = ["<0.5", "1.0", "2.0", None, "3.0", "1.5"] * 12
+    texts = ["<0.5", "-1.0", "2.0", None, "3.0", "1.5"] * 12
     X = pd.DataFrame({"a": texts, "b": np.arange(72.0)})
     imputer = GNRImputer(
         kinds={"a": "censored"}, members=1, max_steps=5, random_state=0, verbose=False
