@@ -12,8 +12,10 @@ removed cells in standard deviations of the complete column.
   accuracy of the mask's reconstruction, 1[P(m_j=1|x_o,m) > 1/2] = m_j over the columns with
   holes, and the majority's. It is *reconstruction*: the encoder is given the mask that it is asked
   for; no evidence for any mechanism.
-- offset: the missing rate through the cut-off, 0 to 1 sd above the mean.
+- offset: how far the cut-off is above the mean, 0 to 1 sd. The missing rate follows from it; it
+  is that of the columns that are cut.
 - sparsity: a share of all cells that goes missing at random on top of the cut-off at the mean.
+  The missing rate is that of the whole table.
 - particles: K of the training bound, and seconds of the fit. `bound` is L_1000 on all rows.
 - imputation_particles: L of the imputation, and seconds of the imputation, of one fit (K = 20).
 

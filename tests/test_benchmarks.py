@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-SCRIPTS = ("tables", "runs", "report", "bench_mixed_types", "bench_generators")
-SCRIPTS += ("bench_coverage",)
+SCRIPTS = ("tables", "runs", "report", "findings", "summaries", "bench_mixed_types")
+SCRIPTS += ("bench_generators", "bench_coverage", "bench_uci_ladder", "make_linear_limits")
 
 
 @pytest.fixture
@@ -115,6 +115,118 @@ def test_ladder_is_marked_where_it_beats_the_best_published_row(script):
     assert "published: MIWAE | 1.19 |" in text and "computed: oracle constant | 0.51" in text
 
 
+def uci(report, **rows):
+    """Results of some methods on the six tables, one seed."""
+    frame = pd.DataFrame(rows, index=report.UCI).rename_axis("table")
+    frame = frame.melt(var_name="method", value_name="rmse", ignore_index=False)
+    return frame.reset_index().assign(seed=0)
+
+
+def test_goals_of_the_ladder_are_checked_table_by_table(script):
+    report = script("report")
+    reference = pd.read_csv(report.REFERENCE)
+    best = report.best_published(reference)
+    rows = {
+        "SelfMasking, free": [0.57, 1.27, 1.0, 1.0, 0.7, 0.7],  # lower ones: .57 1.26 1.08 .99 ...
+        "Selection": [0.8, 1.47, 1.31, 1.0, 1.0, 0.7],  # .80 1.47 1.30 1.27 1.20 .78
+        "SelfMasking, high": [0.89 * best[t] for t in report.UCI],
+        "Conjunction": [1.0] * 6,
+        "Ignorable": [0.9, *[1.1] * 5],
+    }
+    text = report.uci_ladder(uci(report, **rows), reference)
+    lines = {line.split(" | ")[0]: line for line in text.splitlines()}
+    free = lines["| SelfMasking, free ≤ the lower published self-masking row"]
+    assert "| 0.570, 0.57: yes | 1.270, 1.26: no | 1.000, 1.08: yes | 1.000, 0.99: no |" in free
+    assert free.endswith("| 4 of 6 |")
+    assert lines["| Selection ≤ the lower published agnostic row"].endswith("| 5 of 6 |")
+    assert "| 1.000, 0.9: no |" in lines["| Conjunction < Ignorable"]
+    gain = lines["| SelfMasking, high, gain on the best of 12: 10%"]
+    assert gain.endswith("| +11.0% | +11.0% on average: yes |")
+    assert "Conjunction is below Ignorable on 5 of the 6 tables" in text
+    limit = "| computed: linear regression shown the true values | 0.42 | 0.40 | 0.82 | 0.83 "
+    assert limit in text and "was the goal: reached)" in text
+    without = {**rows, "SelfMasking, high": [1.0] * 6, "Ignorable": [0.9] * 6}
+    text = report.uci_ladder(uci(report, **without), reference)
+    assert "below the best of the 12 published rows on concrete and wine_red, not on bank" in text
+    assert "was the goal: not reached)" in text and "below Ignorable on 0 of the 6" in text
+    some = uci(report, **rows).query("table != 'wdbc'")
+    assert "| not run | 4 of 6 |" in report.uci_ladder(some, reference)
+
+
+def test_limit_of_linear_regressions_is_the_noise(script):
+    X = np.random.default_rng(0).normal(size=(3000, 4))
+    X[:, 0] = X[:, 1:].sum(1) + 0.3 * X[:, 0]
+    X = (X - X.mean(0)) / X.std(0)
+    holed = np.where((np.arange(4) == 0) & (X > 0), np.nan, X)
+    noise = 0.3 / np.sqrt(3.09)
+    assert script("make_linear_limits").limit(holed, X) == pytest.approx(noise, rel=0.05)
+
+
+def test_missing_rates_of_the_studies_do_not_share_a_name(script):
+    report = script("report")
+    text = report.paper_studies(report.read("paper_studies"))
+    assert "missing in columns that are cut" in text and "missing in the whole table" in text
+    assert "missing rate" not in text
+
+
+def test_findings_of_the_studies_are_those_of_their_numbers(script):
+    findings = script("findings")
+    columns = ("study", "data", "setting", "method", "seed", "metric", "value")
+    rmse = {"SelfMasking, high": [0.5, 2.0], "Conjunction": [0.9, 1.0], "Ignorable": [1.0, 0.9]}
+    rmse |= {"IterativeImputer": [0.8, 1.1]}
+    cases = [
+        (study, "shuttle", setting, method, seed, "rmse", value + 0.1 * seed - 0.05)
+        for study in ("offset", "sparsity")
+        for method, values in rmse.items()
+        for setting, value in zip((0.0, 0.5), values, strict=True)
+        for seed in (0, 1)
+    ]
+    weights = {0.0: (0.9, 0.6), 1.0: (0.95, 0.8), 10.0: (0.8, 0.99)}
+    cases += [
+        ("mask_weight", "shuttle", w, "Conjunction", 0, metric, value)
+        for w, (error, right) in weights.items()
+        for metric, value in zip(
+            ("rmse", "mask reconstruction", "mask majority"), (error, right, 0.6), strict=True
+        )
+    ]
+    cases += [("mask_weight", "shuttle", 1.0, "Ignorable", 0, "rmse", 0.85)]
+    frame = long(*cases, columns=columns)
+    found = findings.sparsity(frame)
+    assert "lowest RMSE in 1 of 2 cases" in found and "below Ignorable in 1." in found
+    assert "fails on shuttle with 0.5 (2.000, Ignorable 0.900)" in found
+    assert "from 0.500 to 2.000 on shuttle, that of Conjunction from 0.900" in findings.offset(
+        frame
+    )
+    found = findings.mask_weight(frame)
+    assert "lowest on shuttle at 10 (0.800; weight 1, the default: 0.950; weight 0: 0.900" in found
+    assert "leaving the holes out on shuttle of the tables" in found
+    assert "in 80.0% of cells at weight 1 and in 99.0% at the largest, where RMSE is 0.8" in found
+    particles = [
+        (study, "shuttle", k, "Conjunction", 0, metric, value)
+        for study in ("particles", "imputation_particles")
+        for k in (1.0, 100.0)
+        for metric, value in (("rmse", 1.0 - k / 1000), ("bound", k / 50), ("seconds", 3 * k))
+    ]
+    frame = pd.concat([frame, long(*particles, columns=columns)])
+    found = findings.particles(frame)
+    assert "From K = 1 to 100 the bound rises by 2.0 nats and a fit takes 100 times" in found
+    assert "From L = 1 to 100 RMSE changes by 0.099" in findings.imputation_particles(frame)
+    found = findings.paper_studies(frame)
+    assert "Of 4 cases" in found and "RMSE in 2; Conjunction is below Ignorable in 2" in found
+    assert "with any is 0.800 on shuttle, where that of SelfMasking, high is 0.500" in found
+
+
+def test_every_section_opens_with_what_it_says(script):
+    report = script("report")
+    text = report.report()
+    for title, name, find, _ in report.SECTIONS:
+        found = find(report.read(name))
+        assert f"## {title} (bench_{name}.py)\n\n{found}\n" in text
+        assert "nan" not in found
+    for study, find in script("findings").STUDIES.items():
+        assert f"### {study}\n\n{find(report.read('paper_studies'))}\n" in text
+
+
 @pytest.mark.parametrize(
     ("own", "says"), [(0.4, "best"), (0.509, "tied"), (0.52, "worse")], ids=str
 )
@@ -133,7 +245,7 @@ def test_verdict_on_the_right_mechanism(script, own, says):
 def test_every_row_of_results_is_in_the_report(script):
     report = script("report")
     text = report.report()
-    for _, name, _ in report.SECTIONS:
+    for _, name, _, _ in report.SECTIONS:
         frame = report.read(name)
         if frame is None:
             assert f"results/{name}.csv does not exist yet" in text

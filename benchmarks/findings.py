@@ -1,0 +1,318 @@
+"""What the numbers of each section of the report say, in a sentence or two computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+from summaries import coverage_of, summarise
+
+PUBLISHED = "Ipsen et al. 2021 Table 1"
+UCI = ["banknote", "concrete", "wine_red", "wine_white", "yeast", "wdbc"]
+LIMIT = "linear regression shown the true values"
+# The mechanism that is right, or closest, for each generator of holes.
+RIGHT = {
+    "shared_latent": "Conjunction",
+    "mcar": "Ignorable",
+    "mar": "Ignorable",
+    "self_masking": "SelfMasking, high",
+    "hard_self_masking": "SelfMasking, high",
+    "no_self_censoring": "NoSelfCensoring",
+    "general_mnar": "Selection",
+}
+SELF_MASKED = ("self_masking", "hard_self_masking")
+# How methods begin that do not take holes as random.
+AWARE = ("Conjunction", "SelfMasking", "Selection", "NoSelfCensoring")
+TIED = 1.03  # an RMSE at most so many times the best one counts as tied with it
+GOAL = 0.10  # asked for: so much below the best published row, on average
+OWN = "SelfMasking, high"
+
+
+def words(names: Iterable[object]) -> str:
+    """List names: "a, b and c"; "none" of none."""
+    *most, last = [*map(str, names)] or ["none"]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def between(values: Iterable[float], pattern: str = "{:.3f}") -> str:
+    """Give the smallest and the largest of some numbers, once if they read the same."""
+    values = list(values)
+    ends = [pattern.format(min(values)), pattern.format(max(values))]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def best_published(reference: pd.DataFrame) -> dict[str, float]:
+    """Give the smallest published RMSE of each table."""
+    published = reference[reference["source"] == PUBLISHED]
+    return {str(k): float(v) for k, v in published.groupby("dataset")["rmse"].min().items()}
+
+
+def uci_ladder(rmse: pd.DataFrame, reference: pd.DataFrame) -> str:
+    """Say what the ladder shows.
+
+    Args:
+        rmse: our means, methods x tables.
+        reference: rows of the published table and of what was computed.
+    """
+    rmse, best, said = rmse.reindex(columns=UCI), pd.Series(best_published(reference)), []
+    limit = reference[reference["method"] == LIMIT].set_index("dataset")["rmse"]
+    if OWN in rmse.index:
+        own = rmse.loc[OWN]
+        gain = 1 - own / best[UCI]
+        reached = "reached" if gain.mean() >= GOAL else "not reached"
+        said.append(
+            f"{OWN} is below the best of the 12 published rows on {words(gain.index[gain > 0])}, "
+            f"not on {words(gain.index[gain <= 0])}, and {gain.mean():.1%} lower on average "
+            f"({GOAL:.0%} was the goal: {reached}). A linear regression that was shown the true "
+            f"values, which no imputation is (make_linear_limits.py), is "
+            f"{(1 - limit[UCI] / own).mean():.0%} lower still."
+        )
+    if {OWN, "Conjunction", "Ignorable"} <= set(rmse.index):
+        conjunction = rmse.loc["Conjunction"]
+        said.append(
+            f"Conjunction is below Ignorable on {(conjunction < rmse.loc['Ignorable']).sum()} of "
+            f"the 6 tables and above {OWN} on {(conjunction > rmse.loc[OWN]).sum()}: where cells "
+            "are missing because of their own value it has to extrapolate, and does not gain what "
+            "the abstract of its paper says."
+        )
+    return " ".join(said)
+
+
+def generators(frame: pd.DataFrame) -> str:
+    """Say where the right mechanism is not best, what the default costs, and what fails most."""
+    one = summarise(frame, ["mechanism", "idiosyncratic", "method"])["mean"]
+    one = one.xs("rmse", level="metric").unstack("method")
+    best, kind = one.min(axis=1), one.index.get_level_values("mechanism")
+    right = pd.Series([one.loc[i, RIGHT[i[0]]] for i in one.index], one.index)
+    tied = right <= TIED * best
+    wrong = words(dict.fromkeys(kind[~tied]))
+    default = one["Conjunction"] / best
+    masked, free = kind.isin(SELF_MASKED), one["SelfMasking, free"] / best
+    worst = free[~masked].idxmax()
+    return (
+        f"The right mechanism is best or within {TIED - 1:.0%} of the best in {tied.sum()} of "
+        f"{len(one)} generators; not in {wrong}. Conjunction, the default, is at most "
+        f"{default[~masked].max() - 1:.0%} above the best where holes are not made by the own "
+        f"value, and {between(default[masked], '{:.2f}')} times the best where they are. "
+        "Self-masking with a free direction reads thresholds into holes that have none: up to "
+        f"{free[worst]:.1f} times the best ({worst[0]}, idiosyncratic {worst[1]:g})."
+    )
+
+
+def mixed_types(frame: pd.DataFrame) -> str:
+    """Compare the default with the better of the two chained regressions, table by table."""
+    mean = summarise(frame, ["data", "method"])["mean"].unstack("method")
+    chained = mean[[m for m in mean.columns if m.startswith("IterativeImputer")]].min(axis=1)
+    ratio = (mean["Conjunction"] / chained).unstack("metric")
+
+    def compared(metric: str) -> str:
+        own = ratio[metric].dropna()
+        return f"{(own < 1).sum()} of {len(own)} ({between(own, '{:.2f}')} times)"
+
+    return (
+        "Conjunction beside the better IterativeImputer row of each table: its log-loss of "
+        f"columns with three and more levels is lower on {compared('categorical log_loss')}, of "
+        f"two-valued columns on {compared('binary log_loss')}; its RMSE of numbers on "
+        f"{compared('numbers rmse')}."
+    )
+
+
+def _rmse(frame: pd.DataFrame, study: str) -> pd.DataFrame:
+    """Mean RMSE of a study, (data, setting) x methods."""
+    part = frame[(frame["study"] == study) & (frame["metric"] == "rmse")]
+    return (
+        part.groupby(["data", "setting", "method"], sort=False)["value"].mean().unstack("method")
+    )
+
+
+def paper_studies(frame: pd.DataFrame) -> str:
+    """Say what the studies have in common."""
+    both = pd.concat([_rmse(frame, study) for study in ("offset", "sparsity")])
+    lowest = (both.idxmin(axis=1) == OWN).sum()
+    below = (both["Conjunction"] < both["Ignorable"]).sum()
+    settings = [s for s in STUDIES if s not in ("offset", "sparsity")]
+    tried = pd.concat([_rmse(frame, study)["Conjunction"] for study in settings])
+    tried = tried[tried.index.get_level_values("setting") > 0]  # 0 leaves the holes out
+    own = _rmse(frame, "offset")[OWN].groupby("data", sort=False).first()
+    gap = words(
+        f"{tried[data].min():.3f} on {data}, where that of {OWN} is {own[data]:.3f}"
+        for data in own.index
+    )
+    return (
+        f"Of {len(both)} cases of the cut-off and sparsity studies {OWN}, which is right here, "
+        f"has the lowest RMSE in {lowest}; Conjunction is below Ignorable in {below}. No mask "
+        f"weight, K or L closes the gap: the lowest RMSE of Conjunction with any is {gap}."
+    )
+
+
+def mask_weight(frame: pd.DataFrame) -> str:
+    """Say which weight is best, and what the mask's accuracy is beside the majority's."""
+    rmse, said, better = _rmse(frame, "mask_weight"), [], []
+    for data, part in rmse.groupby(level="data", sort=False):
+        own, ignorable = part["Conjunction"].droplevel("data"), part["Ignorable"].min()
+        used = own[own.index > 0]
+        said.append(
+            f"on {data} at {used.idxmin():g} ({used.min():.3f}; weight 1, the default: "
+            f"{own[1.0]:.3f}; weight 0: {own[0.0]:.3f}; Ignorable: {ignorable:.3f})"
+        )
+        better += [data] if used.min() < min(own[0.0], ignorable) else []
+    accuracy = frame[(frame["study"] == "mask_weight") & frame["metric"].str.startswith("mask ")]
+    accuracy = accuracy.groupby(["data", "setting", "metric"])["value"].mean().unstack("metric")
+    at = accuracy.xs(1.0, level="setting")
+    most = accuracy.groupby("data").tail(1)["mask reconstruction"]
+    last = rmse["Conjunction"].groupby("data").last()
+    return (
+        f"Of the weights above 0 RMSE is lowest {words(said)}. One above 0 is better than "
+        f"leaving the holes out on {words(better)} of the tables. The mask is reconstructed in "
+        f"{between(at['mask reconstruction'], '{:.1%}')} of cells at weight 1 and in "
+        f"{between(most, '{:.1%}')} at the largest, where RMSE is {between(last)}; the majority's "
+        f"answer is right in {between(at['mask majority'], '{:.0%}')}. Accuracy says nothing of "
+        "how good imputations are."
+    )
+
+
+def _travel(column: pd.Series) -> str:
+    """How a number goes from the first to the last setting, by table."""
+    ends = column.groupby(level="data", sort=False).agg(["first", "last"])
+    return words(f"{a:.3f} to {b:.3f} on {name}" for name, a, b in ends.itertuples())
+
+
+def offset(frame: pd.DataFrame) -> str:
+    """Say who wins along the cut-off."""
+    rmse = _rmse(frame, "offset")
+    return (
+        f"{OWN} has the lowest RMSE in {(rmse.idxmin(axis=1) == OWN).sum()} of {len(rmse)} "
+        f"cases. As the cut-off goes up, fewer and more extreme cells are missing: its RMSE goes "
+        f"from {_travel(rmse[OWN])}, that of Conjunction from {_travel(rmse['Conjunction'])}. "
+        f"Conjunction is below Ignorable in {(rmse['Conjunction'] < rmse['Ignorable']).sum()} "
+        f"cases, below IterativeImputer in "
+        f"{(rmse['Conjunction'] < rmse['IterativeImputer']).sum()}."
+    )
+
+
+def sparsity(frame: pd.DataFrame) -> str:
+    """Say who wins where other cells are missing, too, and where one fails."""
+    rmse = _rmse(frame, "sparsity")
+    best = rmse.idxmin(axis=1)
+    lost = [
+        f"{data} with {share:g} ({rmse.loc[(data, share), OWN]:.3f}, {best[(data, share)]} "
+        f"{rmse.loc[(data, share)].min():.3f})"
+        for data, share in rmse.index[best != OWN]
+    ]
+    return (
+        f"{OWN} has the lowest RMSE in {(best == OWN).sum()} of {len(rmse)} cases; it fails on "
+        f"{words(lost)}. Conjunction is below Ignorable in "
+        f"{(rmse['Conjunction'] < rmse['Ignorable']).sum()}."
+    )
+
+
+def _means(frame: pd.DataFrame, study: str) -> pd.DataFrame:
+    """Mean of every metric of a study with one method, (data, setting) x metrics."""
+    part = frame[frame["study"] == study]
+    return part.groupby(["data", "setting", "metric"])["value"].mean().unstack("metric")
+
+
+def particles(frame: pd.DataFrame) -> str:
+    """Say what K does."""
+    found = _means(frame, "particles")
+    first, last = found.groupby("data").first(), found.groupby("data").last()
+    k = found.index.get_level_values("setting")
+    return (
+        f"From K = {k.min():g} to {k.max():g} the bound rises by "
+        f"{between(last['bound'] - first['bound'], '{:.1f}')} nats and a fit takes "
+        f"{between(last['seconds'] / first['seconds'], '{:.0f}')} times as long; RMSE goes from "
+        f"{_travel(found['rmse'])}."
+    )
+
+
+def imputation_particles(frame: pd.DataFrame) -> str:
+    """Say what L does."""
+    found = _means(frame, "imputation_particles")
+    first, last = found.groupby("data").first(), found.groupby("data").last()
+    spread = found["rmse"].groupby("data").agg(np.ptp).max()
+    n = found.index.get_level_values("setting")
+    return (
+        f"From L = {n.min():g} to {n.max():g} RMSE changes by {spread:.3f} at most, while the "
+        f"time grows {between(last['seconds'] / first['seconds'], '{:.0f}')} times: posterior "
+        "means need few particles (draws and diagnostics need more)."
+    )
+
+
+STUDIES: dict[str, Callable[[pd.DataFrame], str]] = {
+    "mask_weight": mask_weight,
+    "offset": offset,
+    "sparsity": sparsity,
+    "particles": particles,
+    "imputation_particles": imputation_particles,
+}
+
+
+def gradients(frame: pd.DataFrame) -> str:
+    """Compare the estimators at the largest K."""
+    snr = frame.groupby(["part", "K", "estimator"])["snr"].mean().unstack("estimator")
+    most, least = frame["K"].max(), frame["K"].min()
+    guide, model = snr.loc[("guide", most)], snr.loc[("model", most)]
+    others = [name for name in snr.columns if name != "iwae"]
+    times = words(f"{guide[name] / guide['iwae']:.1f} ({name})" for name in others)
+    return (
+        f"At K = {most} the guide's gradient has {times} times the signal-to-noise of iwae's, "
+        f"which falls from {snr.loc[('guide', least), 'iwae']:.2f} at K = {least} to "
+        f"{guide['iwae']:.2f}; the model's has "
+        f"{between(model[others] / model['iwae'], '{:.2f}')} times."
+    )
+
+
+def recommender(frame: pd.DataFrame) -> str:
+    """Say who wins on pictures and ratings, ratings with rows both ways."""
+    mse = summarise(frame, ["data", "method"])["mean"].xs("mse", level="metric")
+    digits, coat = mse["digits"], mse["coat"]
+    ours = coat[[name for name in coat.index if name.startswith("Conjunction")]]
+    masked = coat[[name for name in coat.index if name.startswith("SelfMasking")]]
+    items = ours.index.str.contains("items as rows")
+    return (
+        f"Pictures: {OWN} has a squared error of {digits[OWN]:.2f}, IterativeImputer "
+        f"{digits['IterativeImputer']:.2f}, Conjunction {digits['Conjunction']:.2f}: self-masking "
+        "is right here. Ratings: with users as rows Conjunction has "
+        f"{between(ours[~items], '{:.2f}')}, worse than matrix factorisation "
+        f"({coat['matrix factorisation']:.2f}) and than a shrunken item mean "
+        f"({coat['popular choice']:.2f}); with items as rows, found by a search after the others "
+        f"had lost (see the script), {between(ours[items], '{:.2f}')}. Self-masking has "
+        f"{between(masked, '{:.2f}')} there."
+    )
+
+
+def coverage(frame: pd.DataFrame) -> str:
+    """Say how the wrong mechanisms cover, and where the right one is off most."""
+    found = coverage_of(frame)
+    found = found[found["count"] > 0].reset_index()
+    right = found["method"] == found["generator"].map(RIGHT)
+    own = found[right]
+    worst = own.loc[(own["moved"] / own["sd"]).abs().idxmax()]
+    random = ~found["method"].str.startswith(AWARE) & (found["method"] != "complete")
+    random &= found["generator"].isin(SELF_MASKED) & (found["estimand"] == "mean")
+    mean = found[random]
+    return (
+        f"With the right mechanism 95% intervals cover in {own['coverage'].mean():.1%} on "
+        f"average over {len(own)} cells, complete tables in "
+        f"{found.loc[found['method'] == 'complete', 'coverage'].mean():.1%}. The largest bias is "
+        f"{worst['moved'] / worst['sd']:+.2f} standard errors ({worst['generator']}, "
+        f"{worst['estimand']}). Under self-masked holes the {mean['method'].nunique()} methods "
+        f"that take them as random cover the mean of x1 in {mean['coverage'].max():.0%} of tables "
+        "at most."
+    )
+
+
+def calibration(frame: pd.DataFrame) -> str:
+    """Say how far ranks are from uniform."""
+    mean = summarise(frame, ["mechanism", "method"])["mean"].unstack("metric")
+    one, five = (mean.xs(name, level="method") for name in ("one member", "five members"))
+    off = (five["low"] - 0.5).abs().idxmax()
+    return (
+        "The two outermost twentieths hold "
+        f"{between(one['tails'])} of the ranks with one member and {between(five['tails'])} with "
+        "five (uniform: 0.1): draws are a little too narrow, most so of five members under "
+        f"{five['tails'].idxmax()}. Their level is furthest off under {off}, where "
+        f"{five.loc[off, 'low']:.3f} of true values rank below the middle of their draws (0.5), "
+        f"which are thus too {'high' if five.loc[off, 'low'] > 0.5 else 'low'}."
+    )
