@@ -36,7 +36,7 @@ from sklearn.impute import IterativeImputer, SimpleImputer
 from tables import RESULTS, uci
 
 from pyro_gnr import GNRImputer, ampute
-from pyro_gnr.model.mechanisms import SelfMasking
+from pyro_gnr.model.mechanisms import Selection, SelfMasking
 
 TABLES = ["banknote", "concrete", "wine_red", "wine_white", "yeast", "wdbc"]
 MASKED = {"yeast": 3}  # columns that lose cells, where it is not half of them
@@ -50,12 +50,12 @@ def plain(complete: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Run:
     return lambda holed, X, seed: (complete(holed, X), {})
 
 
-def gnr(mechanism: object, **options: object) -> Run:
-    """Give GNR with its defaults and a mechanism."""
+def gnr(mechanism: object, *, members: int = 1, **options: object) -> Run:
+    """Give GNR with its defaults, but for the number of members, and a mechanism."""
 
     def run(holed: np.ndarray, X: np.ndarray, seed: int) -> tuple[np.ndarray, dict[str, object]]:
         imputer = GNRImputer(
-            mechanism=mechanism, members=1, random_state=seed, verbose=False, **options
+            mechanism=mechanism, members=members, random_state=seed, verbose=False, **options
         )
         completed = imputer.fit(holed).transform(holed)
         bound = imputer.history_["validation"].max()
@@ -79,9 +79,11 @@ METHODS: dict[str, Run] = {
     "impute the threshold": plain(lambda holed, X: np.nan_to_num(holed, nan=0.0)),
     "oracle constant": plain(oracle),
     "SelfMasking, high": gnr(SelfMasking(direction="high")),
+    "SelfMasking, high, five members": gnr(SelfMasking(direction="high"), members=5),
     "SelfMasking, high, steep": gnr(SelfMasking(direction="high", slope=10.0)),
     "SelfMasking, free": gnr(SelfMasking()),
     "Selection": gnr("selection"),
+    "Selection, network": gnr(Selection(hidden=32)),
     "Conjunction": gnr("conjunction"),
     "Ignorable": gnr("ignorable"),
     "SelfMasking, high, over Conjunction": gnr(SelfMasking(direction="high", threshold="latent")),

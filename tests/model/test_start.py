@@ -41,7 +41,7 @@ def block_by_chance(seed, n=600):
     [(shared_latent, [0, 1], 0.17), (block_by_chance, [0, 4, 5], 0.3)],
 )
 def test_conjunction_starts_near_the_truth(world, columns, tolerance):
-    """Ignoring holes errs by .4 on the first, log-odds that are not linearised by 2 on the second."""
+    """Ignoring holes errs by .4 on the first, log-odds not linearised by 2 on the second."""
     errors = []
     for seed in range(4):
         complete, gone = world(seed)
