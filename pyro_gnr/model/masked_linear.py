@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from pyro_gnr.model.linear import LinearModel, latent_posterior, outer_rows, regression
+from pyro_gnr.model.normal_cdf import log_ndtr
 from pyro_gnr.model.skew_normal import ExtendedSkewNormal
 
 __all__ = ["Cells", "MaskedLinear", "flat_support", "masked_factor_analysis"]
@@ -262,8 +263,8 @@ def _log_chance(cells: Cells, cavity: tuple[Tensor, Tensor], reasons: _Reasons) 
     sign, log_slope, threshold = reasons
     mean, variance, c = sign * cavity[0], cavity[1], log_slope.exp()
     t = c * (mean - threshold) * (1.0 + c.square() * variance).rsqrt()
-    holes = cells.masked * torch.special.log_ndtr(t)
-    shown = cells.visible * torch.special.log_ndtr(-c * (sign * cells.x - threshold))
+    holes = cells.masked * log_ndtr(t)
+    shown = cells.visible * log_ndtr(-c * (sign * cells.x - threshold))
     return (holes + shown).sum(0)
 
 

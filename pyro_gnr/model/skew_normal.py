@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import Normal, constraints
 
 from pyro_gnr.model.conditionals import Shape
+from pyro_gnr.model.normal_cdf import log_ndtr
 from pyro_gnr.model.transport import SMALLEST_POSITIVE, bracket, cdf, transport
 
 __all__ = ["ExtendedSkewNormal", "LogSkewNormal"]
@@ -69,7 +70,7 @@ class ExtendedSkewNormal(TorchDistribution):
     def _hazard(self) -> Tensor:
         """phi(t) / Phi(t), the mean of e."""
         log_density = -0.5 * self.t.square() - 0.5 * math.log(2 * math.pi)
-        return (log_density - torch.special.log_ndtr(self.t)).exp()
+        return (log_density - log_ndtr(self.t)).exp()
 
     @property
     def mean(self) -> Tensor:
@@ -84,9 +85,9 @@ class ExtendedSkewNormal(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Give the log-density (...) of values (...)."""
-        event = torch.special.log_ndtr(self.slope * value - self.offset)
+        event = log_ndtr(self.slope * value - self.offset)
         normal = Normal(self.loc, self.scale, validate_args=False).log_prob(value)
-        return normal + event - torch.special.log_ndtr(self.t)
+        return normal + event - log_ndtr(self.t)
 
     @torch.no_grad()
     def sample(self, sample_shape: Shape = ()) -> Tensor:
@@ -97,7 +98,7 @@ class ExtendedSkewNormal(TorchDistribution):
 
     def from_uniforms(self, first: Tensor, second: Tensor) -> Tensor:
         """Map two independent uniforms in (0, 1) to an exact draw, far tails of t included."""
-        log_v = first.double().log() + torch.special.log_ndtr(self.t.detach().double())
+        log_v = first.double().log() + log_ndtr(self.t.detach().double())
         e = -torch.as_tensor(special.ndtri_exp(log_v.cpu().numpy())).to(self.loc)
         n = torch.special.ndtri(second.double().clamp(2.0**-40, 1 - 2.0**-40)).to(self.loc)
         return self.loc + self.scale * (self.d * e + self.rest * n)
@@ -184,7 +185,7 @@ class LogSkewNormal(TorchDistribution):
     def mean(self) -> Tensor:
         """E[x], in closed form."""
         y = self.logs
-        moved = torch.special.log_ndtr(y.t + y.d * y.scale) - torch.special.log_ndtr(y.t)
+        moved = log_ndtr(y.t + y.d * y.scale) - log_ndtr(y.t)
         return (y.loc + 0.5 * y.scale.square() + moved).exp()
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from torch.nn.functional import logsigmoid
 from pyro_gnr.data.table import Kind
 from pyro_gnr.model.features import Units
 from pyro_gnr.model.grids import Atoms, Tilted
+from pyro_gnr.model.normal_cdf import log_ndtr
 from pyro_gnr.model.quadrature import line, nodes
 from pyro_gnr.model.skew_normal import ExtendedSkewNormal, LogSkewNormal
 
@@ -35,7 +36,7 @@ __all__ = [
 
 # log P(event) as a function of eta; both are symmetric, so that log P(no event) is f(-eta).
 LINKS: dict[str, Callable[[Tensor], Tensor]] = {
-    "probit": torch.special.log_ndtr,
+    "probit": log_ndtr,
     "logit": logsigmoid,
 }
 
@@ -133,7 +134,7 @@ def log_chances(distribution: Distribution, term: OwnTerm, link: str) -> tuple[T
     Where they are sums they share an error of 1e-4 or less, which their difference is free of.
     """
     if (skewed := _skewed(distribution, term, link)) is not None:
-        return torch.special.log_ndtr(skewed.t), torch.special.log_ndtr(-skewed.t)
+        return log_ndtr(skewed.t), log_ndtr(-skewed.t)
     x, log_mass = _nodes(distribution, term)
     eta = term(x)
     event, other = ((log_mass + LINKS[link](e)).logsumexp(0) for e in (eta, -eta))

@@ -218,3 +218,12 @@ def test_criticism_knows_the_kinds(imputer, T):
     assert observed_against_imputed(imputation, "degree").labels == tuple(LEVELS)
     assert observed_against_imputed(imputation, "income").limits[0] > 0
     assert not observed_against_imputed(imputation, "visits").labels[0].startswith("<")
+
+
+def test_gamma_refuses_values_that_hardly_vary():
+    X = make_table(60)
+    X["density"] = 1 + 0.002 * X["age"].rank() / len(X)
+    X.loc[:9, "density"] = np.nan
+    imputer = GNRImputer(likelihoods={"density": "gamma"}, max_steps=1, members=1, verbose=False)
+    with pytest.raises(ValueError, match=r"'density'.* vary by 0\.000\d+ .*'log_normal'"):
+        imputer.fit(X)

@@ -78,3 +78,18 @@ def test_batches_of_rows_make_room_for_nodes(name, monkeypatch):
     monkeypatch.setattr(fitted, "BATCH_NUMBERS", 30 * 200)
     pd.testing.assert_frame_equal(imputer.transform(table), at_once)
     assert max(sizes) <= 15  # each row has a dozen nodes at least; without them it would be 33
+
+
+@pytest.mark.parametrize("direction", ["high", "low", "free"])
+@pytest.mark.parametrize(("kind", "value"), [("positive", 2.0), ("bounded", 0.5)])
+def test_a_column_of_one_value_is_imputed_near_it(kind, value, direction):
+    """0, in place of what is missing, is 8e5 of its thresholds away: gradients were NaN."""
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame({"a": np.where(rng.random(120) < 0.3, np.nan, value)})
+    table["b"] = rng.normal(size=120)
+    imputer = GNRImputer(
+        mechanism=SelfMasking(direction=direction), kinds={"a": kind}, members=1,
+        **SMALL | {"max_steps": 30, "imputation_particles": 50},
+    )  # fmt: skip
+    completed = imputer.fit_transform(table)
+    np.testing.assert_allclose(completed["a"], value, rtol=0.1)
