@@ -34,6 +34,20 @@ def test_the_imputer_uses_them(page):
     assert model.m_given_ux.slope.abs().max() > 0  # it was trained
 
 
+def test_a_column_that_is_not_there(page):
+    imputer = page["GNRImputer"](mechanism=page["DrivenBy"](column="zz"), verbose=False)
+    with pytest.raises(ValueError, match=r"got column='zz', expected one of \['age', 'household_"):
+        imputer.fit(page["table"])
+
+
+def test_a_class_without_its_column(page):
+    imputer = page["GNRImputer"](mechanism=page["DrivenBy"], verbose=False)
+    with pytest.raises(
+        TypeError, match=r"got mechanism DrivenBy, .* Pass an instance, DrivenBy\("
+    ):
+        imputer.fit(page["table"])
+
+
 def test_tables_are_complete_and_the_model_comes_back(page):
     imputation, table = page["imputation"], page["table"]
     assert all(completed.notna().all().all() for completed in imputation)

@@ -97,7 +97,7 @@ def resolve(template: object, names: Mapping[str, type[nn.Module]], base: type[P
 
     Raises:
         ValueError: there is no part of that name, it takes no such argument, or no such value.
-        TypeError: the template is no such part.
+        TypeError: the template is no such part, or a class that wants arguments.
 
     Example:
         >>> from pyro_gnr.model.mechanisms import Mechanism
@@ -112,7 +112,7 @@ def resolve(template: object, names: Mapping[str, type[nn.Module]], base: type[P
     elif isinstance(template, Mapping):
         part = _from_table(template, names, what)
     elif isinstance(template, (type, partial)):
-        part = template()
+        part = _called(template, what)
     else:
         part = copy.deepcopy(template)
     if not isinstance(part, base):
@@ -221,6 +221,19 @@ def _known(name: str, names: Mapping[str, type[nn.Module]], what: str) -> type[n
         near = did_you_mean(name, names)
         raise ValueError(f"got {what} {name!r}, expected one of {sorted(names)}{near}.")
     return names[name]
+
+
+def _called(template: type | partial[Any], what: str) -> object:
+    """Call a class or partial; what its constructor has against that is said of the part."""
+    try:
+        return template()
+    except TypeError as error:
+        made = template.func if isinstance(template, partial) else template
+        name = getattr(made, "__name__", repr(made))
+        raise TypeError(
+            f"got {what} {name}, which cannot be made as it was given: {error}. Pass an instance, "
+            f"{name}(...), or functools.partial({name}, ...), with its arguments."
+        ) from error
 
 
 def _from_table(

@@ -62,6 +62,27 @@ def test_something_else_is_refused(template):
         resolve(template, MECHANISMS, Mechanism)
 
 
+class Wanting(Ignorable):
+    """A mechanism that is not made without an argument."""
+
+    def __init__(self, *, column):
+        super().__init__()
+        self.column = column
+
+
+@pytest.mark.parametrize("template", [Wanting, partial(Wanting), partial(Wanting, row=1)])
+def test_a_class_without_its_arguments(template):
+    with pytest.raises(
+        TypeError, match=r"got mechanism Wanting, which .*: .*__init__\(\)"
+    ) as caught:
+        resolve(template, MECHANISMS, Mechanism)
+    assert "Pass an instance, Wanting(...), or functools.partial(Wanting, ...)" in str(
+        caught.value
+    )
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert resolve(partial(Wanting, column="a"), MECHANISMS, Mechanism).column == "a"
+
+
 class Own(Ignorable.__base__):
     """A mechanism of the user's."""
 
