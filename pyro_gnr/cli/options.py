@@ -67,7 +67,8 @@ MechanismOption = Annotated[
         metavar="NAME",
         help="Why cells are missing: conjunction (default; depends on what the columns share), "
         "ignorable (on observed values only), self_masking (on the own value), selection (on all "
-        "values), no_self_censoring (on all values but the own). No data can test it.",
+        "values), no_self_censoring (on all values but the own). No data can test it. It replaces "
+        "the mechanism of a --config file as a whole, its direction and link, too.",
     ),
 ]
 DirectionOption = Annotated[

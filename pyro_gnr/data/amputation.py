@@ -24,6 +24,7 @@ one that is learnt.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -143,7 +144,12 @@ def ampute(
         ValueError: unknown mechanism, column, kind or option; a rate that cannot be reached; a
             column that the mechanism cannot use, such as a constant one, or one with holes where
             it would read the values; too few columns.
-        TypeError: X is no table, or a column is of a dtype that the mechanism cannot read.
+        TypeError: X is no table, a column is of a dtype that the mechanism cannot read, or
+            random_state is no seed.
+
+    Warns:
+        UserWarning: no cell can go missing, as where no value is above the threshold of
+            "above_mean".
 
     Example:
         >>> import pandas as pd
@@ -162,6 +168,8 @@ def ampute(
     rng = _generator(random_state)
     holes = amputer.holes(table, chosen, rate=rate, rng=rng)
     made = _apply(table, holes)
+    if not made.probabilities.any():
+        warnings.warn(_nothing_removed(amputer, table, holes), UserWarning, stacklevel=2)
     return _without_empty_rows(made) if drop_empty_rows else made
 
 
@@ -185,7 +193,22 @@ def _generator(random_state: int | np.random.Generator | None) -> np.random.Gene
     """
     if isinstance(random_state, (int, np.integer)):
         return np.random.default_rng([random_state, *b"ampute"])
-    return np.random.default_rng(random_state)
+    try:
+        return np.random.default_rng(random_state)
+    except TypeError as error:
+        raise TypeError(
+            f"got random_state={random_state!r}, expected a whole number >= 0, a "
+            "numpy.random.Generator, or None."
+        ) from error
+
+
+def _nothing_removed(amputer: Amputer, table: SourceTable, holes: Holes) -> str:
+    """Say that a mechanism leaves a table as it is."""
+    names = [table.names[j] for j in holes.columns]
+    return (
+        f"no cell was removed: by {amputer} none of the values in {names} can go missing; choose "
+        "other columns, or options that reach some of their values."
+    )
 
 
 def _apply(table: SourceTable, holes: Holes) -> Amputation:

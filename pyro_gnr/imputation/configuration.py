@@ -43,6 +43,7 @@ LOCAL = ("device", "n_jobs", "verbose", "callback")
 SECTIONS = ("kinds", "likelihoods")  # one entry a column; without entries they say nothing
 # TOML has no word for None, and to leave `validation` out means "rows".
 NONE = "none"
+HELD_OUT = ("rows", "cells", NONE)
 LARGEST_SEED = 2**32 - 1
 REGISTRIES: dict[str, tuple[Classes, type[Any]]] = {
     "mechanism": (MECHANISMS, Mechanism),
@@ -166,6 +167,8 @@ def _argument(key: str, value: Any, components: Classes) -> Any:
     if key in ("mechanism", "prior"):
         return _part(key, key, value, components)
     value = _named(key, value) if key != "likelihoods" else value
+    if key == "validation" and value not in (*HELD_OUT, None):
+        raise ValueError(f"got validation={value!r}, expected one of {list(HELD_OUT)}.")
     if value is None or (key == "validation" and value == NONE):
         return None
     if key in SECTIONS:

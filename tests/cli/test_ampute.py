@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -254,3 +256,21 @@ def test_failing_work_leaves_everything_as_it_was(run, table, tmp_path, monkeypa
     assert ran.status == 1 and "disk full" in ran.err
     assert files(tmp_path) == before
     assert not list(tmp_path.glob(".*"))
+
+
+def test_holes_that_reach_no_cell_are_said(table, tmp_path):
+    words = ["--mechanism", "above_mean", "--offset", "9", "--column", "income", "--quiet"]
+    call = [
+        sys.executable,
+        "-m",
+        "pyro_gnr.cli",
+        "ampute",
+        table,
+        "--output",
+        tmp_path / "out.csv",
+    ]
+    done = subprocess.run([*call, *words], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("pyro-gnr: warning: no cell was removed: by AboveMean(offset=9")
+    assert done.stderr.count("\n") == 1
+    assert_frame_equal(read_table(tmp_path / "out.csv"), read_table(table), check_dtype=False)

@@ -26,3 +26,10 @@ def test_help_imports_nothing_heavy():
 
 def test_version(run):
     assert run("--version").out.startswith("pyro-gnr 0.")
+
+
+def test_runs_as_a_module():
+    call = [sys.executable, "-m", "pyro_gnr.cli", "--version"]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("pyro-gnr 0.")

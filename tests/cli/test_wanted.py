@@ -30,6 +30,10 @@ MASKING = ["--mechanism", "self_masking", "--direction"]
         (["--prior", "magic"], "got prior 'magic'"),
         (["--likelihood", "income"], "COLUMN=NAME"),
         (["--likelihood", "income=magic"], "got likelihood 'magic'"),
+        (
+            ["--likelihood", "income=truncated"],
+            'under [likelihoods], the line "income" = { name = "truncated", lower = 0 }',
+        ),
         (["--likelihood", "wages=gaussian"], "--likelihood names unknown columns ['wages']"),
         (["--likelihood", "income=gaussian"] * 2, "--likelihood names column 'income' twice"),
         (

@@ -10,7 +10,7 @@ from polars.testing import assert_series_equal as assert_polars_equal
 from scipy import special
 
 import pyro_gnr
-from pyro_gnr.data.amputation import MAR, MCAR, MECHANISMS, SelfMasking, ampute
+from pyro_gnr.data.amputation import MAR, MCAR, MECHANISMS, AboveMean, SelfMasking, ampute
 
 NUMBERS = ["float64", "float32", "Float64", "int64", "Int64", "int16", "uint8", "int64[pyarrow]"]
 LEVELS = ["str", "object", "string", "category", "boolean", "bool", "string[pyarrow]"]
@@ -164,6 +164,27 @@ def test_what_is_no_mechanism(mechanism, error, text):
 def test_arguments(options, text):
     with pytest.raises(ValueError, match=text):
         ampute(np.zeros((3, 2)), **options)
+
+
+@pytest.mark.parametrize("seed", ["x", "7 ", 1.5, object()])
+def test_what_is_no_seed(seed):
+    with pytest.raises(
+        TypeError, match=r"got random_state=.*, expected a whole number >= 0, a nu"
+    ):
+        ampute(np.zeros((3, 2)), random_state=seed)
+
+
+def test_a_mechanism_that_reaches_no_cell_is_said():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    text = r"no cell was removed: by AboveMean\(offset=9.0\) none of the values in \['x0'\] can go"
+    with pytest.warns(UserWarning, match=text) as warned:
+        holes = ampute(X, AboveMean(offset=9.0))
+    assert warned[0].filename == __file__
+    assert holes.observed.all()
+
+
+def test_a_rate_that_happens_to_remove_nothing_is_no_mistake():
+    assert ampute(np.zeros((2, 1)), rate=0.01, random_state=0).observed.all()
 
 
 def test_ignored_columns_keep_their_own_holes_and_lose_no_cells():

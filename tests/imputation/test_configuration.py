@@ -336,6 +336,10 @@ WRONG = {
         r"got key 'mechansim', expected some of .* \(did you mean 'mechanism'\?\)",
     ),
     "a key of no sort": ({3: 4}, "got key 3, expected some of"),
+    "what is held out": (
+        {"validation": "row"},
+        r"got validation='row', expected one of \['rows', 'cells', 'none'\]",
+    ),
     "a mechanism": ({"mechanism": "magic"}, "mechanism: got mechanism 'magic', expected one of"),
     "a prior of mechanisms": ({"prior": "conjunction"}, "prior: got prior 'conjunction'"),
     "an argument": (

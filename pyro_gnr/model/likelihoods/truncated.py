@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 
@@ -77,10 +78,14 @@ class Truncated(LocationScale):
             ValueError: there is no bound, as where the likelihood came by its name alone.
         """
         if self.lower is None and self.upper is None:
+            name = columns[0].name
+            key = json.dumps(name, ensure_ascii=False)  # a quoted key of TOML, too
             raise ValueError(
-                f"column {columns[0].name!r} got likelihood Truncated without bounds, expected "
-                "lower, upper or both, in the column's units: give "
-                f"likelihoods={{{columns[0].name!r}: functools.partial(Truncated, lower=0)}}."
+                f"column {name!r} got likelihood Truncated without bounds, expected lower, upper "
+                "or both, in the column's units: give "
+                f"likelihoods={{{name!r}: functools.partial(Truncated, lower=0)}}, or in a "
+                "configuration file (TOML), under [likelihoods], the line "
+                f'{key} = {{ name = "truncated", lower = 0 }}'
             )
         super().build(columns, u_dim)
         for name, bound, sign in (("lower", self.lower, -1), ("upper", self.upper, 1)):
