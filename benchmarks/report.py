@@ -469,8 +469,8 @@ def report() -> str:
         "seeds (no ± means one seed). What each number is stands at the head of its script.\n\n"
         "But for coverage, calibration and mixed types, all rows are of one member (`members=1`); "
         "five seeds were wanted and the machine's time gave those that stand at each table. Rows "
-        "of Conjunction in the UCI, generator, mixed-type, study and picture tables are from "
-        "before the ridge of its start was mended (it shrank correlations).\n",
+        "of Conjunction in the mixed-type, study and picture tables are from before the ridge of "
+        "its start was mended (it shrank correlations).\n",
         "## The ladder on the UCI protocol of not-MIWAE (bench_uci_ladder.py)\n",
         uci_ladder(read("uci_ladder"), pd.read_csv(REFERENCE)),
     ]
