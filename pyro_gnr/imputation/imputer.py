@@ -297,7 +297,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Give the mean over rows of the bound on log p(x_o, m), in nats; larger is better.
 
         Compare mechanisms by it only on held-out rows, and know that observed data cannot
-        decide among them. Values are standardised: other tables' scores are not comparable.
+        decide among them. Values are standardised: other tables' scores are not comparable, nor
+        are those of likelihoods that change a column's kind (positive columns are in multiples of
+        their mean), unless the logarithm of the ratio of units is taken off.
 
         Args:
             X: as for `transform`.
