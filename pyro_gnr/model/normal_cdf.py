@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["log_ndtr"]
+__all__ = ["LOG_ROOT_TAU", "log_ndtr", "log_scaled_ndtr"]
 
-# Below, the first terms of the tail's series are right to ten digits.
-FAR = -20.0
-HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+# Beyond, the tail is its series (Abramowitz & Stegun 26.2.12) up to 1e-13.
+FAR = 20.0
+LOG_ROOT_TAU = 0.5 * math.log(2 * math.pi)
 
 
 def log_ndtr(x: Tensor) -> Tensor:
@@ -25,8 +25,24 @@ def log_ndtr(x: Tensor) -> Tensor:
         >>> torch.autograd.grad(log_ndtr(x).sum(), x)[0]
         tensor([1.0000e+05, 7.9788e-01])
     """
-    near, far = torch.special.log_ndtr(x.clamp(min=FAR)), x.clamp(max=FAR)
-    q = far.reciprocal().square()
-    series = torch.log1p(-q * (1.0 - 3.0 * q * (1.0 - 5.0 * q * (1.0 - 7.0 * q))))
-    tail = -0.5 * far.square() - torch.log(-far) - HALF_LOG_2PI + series
-    return torch.where(x < FAR, tail, near)
+    near, y = torch.special.log_ndtr(x.clamp(min=-FAR)), (-x).clamp(min=FAR)
+    return torch.where(x < -FAR, _log_scaled_tail(y) - 0.5 * y.square(), near)
+
+
+def log_scaled_ndtr(x: Tensor) -> Tensor:
+    """Give log Phi(x) + x^2/2 for x <= 0 (of 0 for x > 0), which no difference of both gives.
+
+    Example:
+        >>> log_scaled_ndtr(torch.tensor([-1e6, 0.0]))
+        tensor([-14.7344,  -0.6931])
+    """
+    near = torch.special.erfcx(-x.clamp(-FAR, 0.0) / math.sqrt(2)) / 2
+    return torch.where(x < -FAR, _log_scaled_tail((-x).clamp(min=FAR)), near.log())
+
+
+def _log_scaled_tail(y: Tensor) -> Tensor:
+    """Give log Phi(-y) + y^2/2 for y >= `FAR`."""
+    q = y.reciprocal().square()
+    series = 1.0 - 9.0 * q * (1.0 - 11.0 * q)
+    series = 1.0 - 3.0 * q * (1.0 - 5.0 * q * (1.0 - 7.0 * q * series))
+    return torch.log1p(-q * series) - y.log() - LOG_ROOT_TAU

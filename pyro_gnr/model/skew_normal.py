@@ -2,8 +2,6 @@ r"""The extended skew normal: a normal number, given that a noisy threshold was 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from pyro.distributions.torch_distribution import TorchDistribution
@@ -13,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Normal, constraints
 
 from pyro_gnr.model.conditionals import Shape
-from pyro_gnr.model.normal_cdf import log_ndtr
+from pyro_gnr.model.normal_cdf import LOG_ROOT_TAU, log_ndtr
 from pyro_gnr.model.transport import SMALLEST_POSITIVE, bracket, cdf, transport
 
 __all__ = ["ExtendedSkewNormal", "LogSkewNormal"]
@@ -69,7 +67,7 @@ class ExtendedSkewNormal(TorchDistribution):
     @property
     def _hazard(self) -> Tensor:
         """phi(t) / Phi(t), the mean of e."""
-        log_density = -0.5 * self.t.square() - 0.5 * math.log(2 * math.pi)
+        log_density = -0.5 * self.t.square() - LOG_ROOT_TAU
         return (log_density - log_ndtr(self.t)).exp()
 
     @property

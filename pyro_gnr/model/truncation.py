@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from pyro_gnr.model.conditionals import Shape
+from pyro_gnr.model.normal_cdf import LOG_ROOT_TAU, log_ndtr, log_scaled_ndtr
 
 __all__ = ["NO_LIMIT", "TruncatedNormal", "log_mass"]
 
@@ -27,12 +28,8 @@ NO_LIMIT = 1e12
 NARROW = 1e-5
 # Beyond this many standard deviations the tail is exponential up to 1e-8.
 FAR = 1e4
-# And beyond this many Phi is its series up to 1e-13.
-SERIES = 40.0
 # Values that were rounded onto a limit in single precision still lie within.
 ROUNDING = 1e-5
-
-_LOG_ROOT_TAU = 0.5 * math.log(2 * math.pi)
 
 
 class _Window(NamedTuple):
@@ -59,27 +56,10 @@ def _window(loc: Tensor, scale: Tensor, lower: Tensor, upper: Tensor) -> _Window
     return _Window(low, high, (upper - lower) / scale, mirrored)
 
 
-def _log_scaled(x: Tensor) -> Tensor:
-    """Give log Phi(x) + x^2/2 for x <= 0 (of 0 for x > 0)."""
-    asymptotic = x < -SERIES
-    middle = torch.where(asymptotic, 0.0, x).clamp(max=0.0)
-    # The derivative of erfcx loses its digits further out: Abramowitz & Stegun 26.2.12 there.
-    y = torch.where(asymptotic, -x, 1.0)
-    v = y.square().reciprocal()
-    series = torch.log1p(v * (-1 + v * (3 + v * (-15 + v * 105)))) - y.log() - _LOG_ROOT_TAU
-    return torch.where(asymptotic, series, (torch.special.erfcx(-middle / math.sqrt(2)) / 2).log())
-
-
-def _log_cdf(x: Tensor) -> Tensor:
-    """Give log Phi(x); the derivative of torch's own is wrong far out."""
-    upper = torch.special.erfc(x.clamp(min=0.0) / math.sqrt(2)) / 2
-    return torch.where(x <= 0, _log_scaled(x) - x.square() / 2, torch.log1p(-upper))
-
-
 def _gap(low: Tensor, high: Tensor, width: Tensor) -> Tensor:
     """Give log Phi(high) - log Phi(low) for low <= high."""
-    tail = width * -(low + high) / 2 + _log_scaled(high) - _log_scaled(low)
-    return torch.where(high <= 0, tail, _log_cdf(high) - _log_cdf(low))
+    tail = width * -(low + high) / 2 + log_scaled_ndtr(high) - log_scaled_ndtr(low)
+    return torch.where(high <= 0, tail, log_ndtr(high) - log_ndtr(low))
 
 
 def _log1mexp(x: Tensor) -> Tensor:
@@ -95,11 +75,11 @@ def _relative_log_mass(window: _Window) -> Tensor:
     low, high, width, _ = window
     narrow, tail = window.narrow, high <= 0
     gap = torch.where(narrow, 1.0, _gap(low, high, width))
-    base = torch.where(tail, _log_scaled(high), _log_cdf(high))
+    base = torch.where(tail, log_scaled_ndtr(high), log_ndtr(high))
     middle = window.middle
     # (r^2 - middle^2) / 2 with r = min(high, 0), which must not be a difference of squares.
     nearer = torch.where(tail, width / 2 * (high + middle) / 2, -middle.square() / 2)
-    thin = nearer - _LOG_ROOT_TAU + torch.where(narrow, width, 1.0).clamp(min=1e-300).log()
+    thin = nearer - LOG_ROOT_TAU + torch.where(narrow, width, 1.0).clamp(min=1e-300).log()
     return torch.where(narrow, thin, base + _log1mexp(gap))
 
 
@@ -187,7 +167,7 @@ class TruncatedNormal(TorchDistribution):
         tail = window.high <= 0
         beyond = torch.where(tail, sign * (x - nearest) / scale, t)
         square = beyond * (t + window.high.clamp(max=0.0))
-        log_p = -square / 2 - _LOG_ROOT_TAU - scale.log() - _relative_log_mass(window)
+        log_p = -square / 2 - LOG_ROOT_TAU - scale.log() - _relative_log_mass(window)
         slack = [ROUNDING * (1 + limit.abs()) for limit in (self.lower, self.upper)]
         within = (x >= self.lower - slack[0]) & (x <= self.upper + slack[1])
         return torch.where(within, log_p, -torch.inf).to(self.loc.dtype)
@@ -214,7 +194,7 @@ class TruncatedNormal(TorchDistribution):
         gap = _gap(low, high, width)
         # log P(T < q) - log P(T < high), at most 0
         less = torch.logaddexp(u.log(), torch.log1p(-u) - gap)
-        log_p = (_log_cdf(high) + less).clamp(max=0.0)
+        log_p = (log_ndtr(high) + less).clamp(max=0.0)
         q = torch.as_tensor(special.ndtri_exp(log_p.cpu().numpy())).to(log_p)
         far = high - (-2 * less) / ((high.square() - 2 * less).sqrt() + high.abs())
         q = torch.minimum(torch.maximum(torch.where(high < -FAR, far, q), low), high)
@@ -234,8 +214,8 @@ class TruncatedNormal(TorchDistribution):
         low, high, width, mirrored = window = self._window()
         narrow, tail = window.narrow, high <= 0
         gap = torch.where(narrow, 1.0, _gap(low, high, width))
-        log_high = torch.where(tail, _log_scaled(high), _log_cdf(high))
-        scaled = torch.exp(-_LOG_ROOT_TAU - log_high) / torch.expm1(-gap)
+        log_high = torch.where(tail, log_scaled_ndtr(high), log_ndtr(high))
+        scaled = torch.exp(-LOG_ROOT_TAU - log_high) / torch.expm1(-gap)
         # phi(low) / phi(high) in a tail; elsewhere the densities themselves.
         decline = torch.expm1(torch.where(tail, width * (low + high) / 2, 0.0))
         difference = torch.exp(-low.square() / 2) - torch.exp(-high.square() / 2)
