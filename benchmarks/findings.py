@@ -276,8 +276,9 @@ def recommender(frame: pd.DataFrame) -> str:
         "is right here. Ratings: with users as rows Conjunction has "
         f"{between(ours[~items], '{:.2f}')}, worse than matrix factorisation "
         f"({coat['matrix factorisation']:.2f}) and than a shrunken item mean "
-        f"({coat['popular choice']:.2f}); with items as rows, found by a search after the others "
-        f"had lost (see the script), {between(ours[items], '{:.2f}')}. Self-masking has "
+        f"({coat['popular choice']:.2f}); with items as rows, found by a search that broke off "
+        "after the others had lost (promising, not established: see the script), "
+        f"{between(ours[items], '{:.2f}')}. Self-masking has "
         f"{between(masked, '{:.2f}')} there."
     )
 

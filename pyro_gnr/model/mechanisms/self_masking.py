@@ -241,9 +241,7 @@ class SelfMasking(Collapsible):
     ) -> TorchDistribution:
         """Give independent Bernoullis, event (D,), each missing x_j integrated out."""
         term = self._term(u)
-        # Not 0, which may be far outside, with a gradient too large to be masked.
-        middle = self.scale.back(torch.zeros_like(self.centre))
-        known = log_odds(-term(torch.where(visible, x, middle)), self.link)
+        known = log_odds(-term(torch.where(visible, x, 0.0)), self.link)
         unknown = columns.side_by_side(
             [self._log_odds(block, term.of(block.columns)) for block in columns.blocks]
         )
