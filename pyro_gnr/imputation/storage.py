@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "MANIFEST", "load", "save"]
 
 FORMAT = "pyro_gnr model"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 

@@ -14,12 +14,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from pyro_gnr.model.linear import LinearModel
-from pyro_gnr.model.masked_linear import (
-    Cells,
-    MaskedLinear,
-    flat_support,
-    masked_factor_analysis,
-)
+from pyro_gnr.model.masked_linear import MaskedLinear, flat_support, masked_factor_analysis
+from pyro_gnr.model.propagation import Cells
 
 __all__ = ["directed_factor_analysis"]
 

@@ -12,7 +12,8 @@ from pyro_gnr.model.conditionals import (
     noise_site,
     tanh_network,
 )
-from pyro_gnr.model.features import Features, FeatureScale
+from pyro_gnr.model.features import Features
+from pyro_gnr.model.hole_factors import HoleFactors
 from pyro_gnr.model.linear import LinearModel, outer_rows
 from pyro_gnr.model.masked_linear import MaskedLinear
 from pyro_gnr.model.missing import missing_noise
@@ -26,11 +27,10 @@ LARGEST_LOG_PRECISION = 5.0
 class Encoder(nn.Module):
     r"""q(z | x_o, m) as a product of experts, one a visible feature, bent by a network.
 
-    q = N(P^-1 h, P^-1),  P = diag(exp(b)) + sum_f v_f d_f a_f a_f' + sum_j g_j o_j o_j',
+    q = N(P^-1 h, P^-1),  P = diag(exp(b)) + sum_f v_f d_f a_f a_f' + sum_j o_j o_j',
     h = c + sum_f v_f d_f (x_f - e_f) a_f + E m + r,  with (r, b) = network(x_o, v, m),
-    and v_f = 1 where feature f is visible; the o_j are the experts of the holes. They speak
-    whether a cell is observed or not (g_j = 1); or, where a hole tells of its own value and an
-    observed cell shows it anyway, only of holes (g_j = 1 - m_j). A cell that is
+    and v_f = 1 where feature f is visible; the o_j are the experts of the holes, one for m_j = 0
+    and one for m_j = 1, which is 0 where an observed cell shows its value anyway. A cell that is
     missing brings no expert of its value, whatever the pattern. Where the model is linear and
     Gaussian this is its exact posterior (a_f its loadings, d_f its noise precisions), from which
     `start` departs; the network starts at 0.
@@ -41,8 +41,6 @@ class Encoder(nn.Module):
         latent_dim: L.
         hidden: units in the network's two hidden layers; 0 for none.
     """
-
-    only_holes: Tensor
 
     def __init__(
         self, features: Features, n_columns: int, *, latent_dim: int, hidden: int = 128
@@ -56,19 +54,19 @@ class Encoder(nn.Module):
         self.hole_shift = nn.Linear(n_columns, latent_dim)
         nn.init.zeros_(self.hole_shift.weight)
         nn.init.zeros_(self.hole_shift.bias)
-        self.hole_directions = nn.Parameter(torch.zeros(n_columns, latent_dim))
-        self.register_buffer("only_holes", torch.zeros(n_columns, dtype=torch.bool))
+        self.hole_directions = nn.Parameter(torch.zeros(2, n_columns, latent_dim))
         self.network = (
             tanh_network(f + 2 * n_columns, 2 * latent_dim, hidden, zero=True) if hidden else None
         )
 
     @torch.no_grad()
-    def start_holes(self, linear: LinearModel, scale: FeatureScale) -> None:
-        """Start the experts of the holes at a linear model of m, standardised so."""
-        pull = linear.loadings / (linear.noise * scale.scale)[:, None]
-        self.hole_shift.weight.copy_(pull.T)
-        self.hole_shift.bias.copy_(-(scale.mean + scale.scale * linear.intercept) @ pull)
-        self.hole_directions.copy_(linear.loadings / linear.noise.sqrt()[:, None])
+    def start_holes(self, fit: HoleFactors) -> None:
+        """Start the experts of the holes at what m_j = 0 and 1 say of the factors, on average."""
+        precision = 1.0 / (1.0 + fit.noise)
+        pull = (precision * (fit.value - fit.intercept)).unsqueeze(-1) * fit.slopes
+        self.hole_shift.weight.copy_((pull[1] - pull[0]).T)
+        self.hole_shift.bias.copy_(pull[0].sum(0))
+        self.hole_directions.copy_(precision.sqrt().unsqueeze(-1) * fit.slopes)
 
     @torch.no_grad()
     def start_masked(self, fit: MaskedLinear, shares: Tensor) -> None:
@@ -85,8 +83,7 @@ class Encoder(nn.Module):
         for f in masks.nonzero()[:, 0].tolist():
             j = self.features.column[f]
             self.hole_shift.weight[:, j] = -pull[f]
-            self.hole_directions[j] = spread[f]
-            self.only_holes[j] = True
+            self.hole_directions[0, j] = spread[f]
         self.hole_shift.bias.copy_(pull.sum(0))
 
     def start(self, linear: LinearModel) -> None:
@@ -122,7 +119,7 @@ class Encoder(nn.Module):
         a = self.directions
         outer = outer_rows(a)
         own = torch.diag_embed(log_precision.exp())
-        holes = torch.where(self.only_holes, 1.0 - m, 1.0) @ outer_rows(self.hole_directions)
+        holes = torch.cat([1.0 - m, m], -1) @ outer_rows(self.hole_directions.flatten(0, 1))
         precision = (weight @ outer + holes).unflatten(-1, own.shape[-2:]) + own
         pull = (weight * (features - self.centre)) @ a + self.hole_shift(m) + shift
         factor = torch.linalg.cholesky(precision)

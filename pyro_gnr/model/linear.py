@@ -18,9 +18,6 @@ __all__ = ["LinearModel", "factor_analysis", "latent_posterior", "outer_rows", "
 # Keeps the M step defined for a feature that no row shows.
 SMALLEST_GRAM = 1e-3
 
-# EM steps without a ridge that follow those with one.
-FREE_STEPS = 10
-
 
 class LinearModel(NamedTuple):
     """Loadings W (F, L), intercept mu (F,), noise variance psi (F,) of standardised features."""
@@ -41,7 +38,6 @@ def factor_analysis(
     latent_dim: int,
     steps: int = 50,
     smallest_noise: float | Tensor = 0.01,
-    ridge: float = 0.0,
     generator: torch.Generator,
 ) -> LinearModel:
     """Fit factor analysis to incomplete rows by EM, missing cells integrated out exactly.
@@ -53,10 +49,6 @@ def factor_analysis(
         steps: EM steps.
         smallest_noise: floor of the noise variances, one number or (F,); without it a Heywood
             case ends at 0.
-        ridge: prior precision of a loading for each row that shows its feature; takes loadings
-            along which the likelihood is flat to 0. It shrinks the others, too, so that
-            `FREE_STEPS` more steps go without it: EM hardly moves along what is flat, and
-            finds back what is not.
         generator: source of the random start.
 
     Returns:
@@ -78,21 +70,19 @@ def factor_analysis(
         torch.ones_like(features[0]),
     )
     for _ in range(steps):
-        model = _em_step(features, visible, model, floor=smallest_noise, ridge=ridge)
-    for _ in range(FREE_STEPS if ridge else 0):
-        model = _em_step(features, visible, model, floor=smallest_noise, ridge=0.0)
+        model = _em_step(features, visible, model, floor=smallest_noise)
     return model
 
 
 def _em_step(
-    x: Tensor, visible: Tensor, model: LinearModel, *, floor: float | Tensor, ridge: float
+    x: Tensor, visible: Tensor, model: LinearModel, *, floor: float | Tensor
 ) -> LinearModel:
     mean, covariance = latent_posterior(x, visible / model.noise, model)
     n, latent_dim = mean.shape
     z1 = torch.cat([mean, mean.new_ones(n, 1)], 1)
     second = z1.unsqueeze(-1) * z1.unsqueeze(-2)
     second[:, :latent_dim, :latent_dim] += covariance
-    weights = regression(visible, second, (visible * x).T @ z1, ridge=ridge)
+    weights = regression(visible, second, (visible * x).T @ z1)
     loadings = weights[:, :latent_dim]
     spread = covariance.flatten(1) @ outer_rows(loadings).T
     residual = visible * ((x - z1 @ weights.T).square() + spread)
@@ -102,21 +92,23 @@ def _em_step(
     )
 
 
-def regression(counted: Tensor, second: Tensor, cross: Tensor, *, ridge: float = 0.0) -> Tensor:
+def regression(
+    counted: Tensor, second: Tensor, cross: Tensor, *, ridge: float | Tensor = 0.0
+) -> Tensor:
     """Regress features on (z, 1), (F, L + 1), from expected moments.
 
     Args:
         counted: (N, F), 1 where a cell counts.
         second: (N, L + 1, L + 1), E[z1 z1'] of each row.
         cross: (F, L + 1), sum over rows of E[x z1'].
-        ridge: prior precision of a loading for each row that counts; the intercept is free.
+        ridge: prior precision of a loading for each row that counts, one number or (F, L); the
+            intercept is free.
     """
     eye = torch.eye(second.shape[-1], dtype=second.dtype, device=second.device)
-    prior = torch.full_like(eye[0], ridge)
-    prior[-1] = 0.0
     gram = (counted.T @ second.flatten(1)).unflatten(1, eye.shape) + SMALLEST_GRAM * eye
-    gram = gram + counted.sum(0)[:, None, None] * torch.diag(prior)
-    return torch.linalg.solve(gram, cross)
+    prior = torch.zeros_like(cross)
+    prior[:, :-1] = counted.sum(0)[:, None] * ridge
+    return torch.linalg.solve(gram + torch.diag_embed(prior), cross)
 
 
 def latent_posterior(

@@ -20,32 +20,26 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from pyro_gnr.model.linear import LinearModel, latent_posterior, outer_rows, regression
+from pyro_gnr.model.linear import LinearModel
 from pyro_gnr.model.normal_cdf import log_ndtr
+from pyro_gnr.model.propagation import (
+    Cells,
+    Posterior,
+    Sites,
+    average,
+    cavity_of,
+    infer,
+    matched,
+    maximise,
+    no_sites,
+)
 from pyro_gnr.model.skew_normal import ExtendedSkewNormal
 
-__all__ = ["Cells", "MaskedLinear", "flat_support", "masked_factor_analysis"]
+__all__ = ["MaskedLinear", "flat_support", "masked_factor_analysis"]
 
-# Weakest information of a hole about its value, and how far its factor moves in a step.
-SMALLEST_PRECISION = 1e-6
-DAMPING = 0.7
 # Slopes are kept where the likelihood is not flat; in observed standard deviations.
 GENTLEST, STEEPEST = 0.05, 30.0
 STEP, STEPS_OF_SLOPES = 0.05, 5
-
-
-class Cells(NamedTuple):
-    """What is known of the features.
-
-    Attributes:
-        x: (N, F) standardised features, 0 where not visible.
-        visible: (N, F), 1 where the feature is seen, else 0.
-        masked: (N, F), 1 where it is missing by its own value, else 0.
-    """
-
-    x: Tensor
-    visible: Tensor
-    masked: Tensor
 
 
 class MaskedLinear(NamedTuple):
@@ -67,22 +61,6 @@ class MaskedLinear(NamedTuple):
     value: Tensor
     noise: Tensor
     support: Tensor
-
-
-class _Sites(NamedTuple):
-    """Gaussian factors of the masked cells on their x: precision and value, each (N, F)."""
-
-    precision: Tensor
-    value: Tensor
-
-
-class _Posterior(NamedTuple):
-    """z: mean (N, L) and covariance (N, L, L); W z + mu: mean and variance, each (N, F)."""
-
-    mean: Tensor
-    covariance: Tensor
-    fitted: Tensor
-    spread: Tensor
 
 
 class _Reasons(NamedTuple):
@@ -123,20 +101,20 @@ def masked_factor_analysis(
         The fitted model.
     """
     cells, model = cells._replace(masked=cells.masked * (sign != 0)), start
-    reasons, sites = _first_reasons(cells, sign, slope), _no_sites(cells)
+    reasons, sites = _first_reasons(cells, sign, slope), no_sites(cells)
     own = cells.masked.sum(0) > 0
     adam = torch.optim.Adam(reasons[1:], lr=STEP, maximize=True)
     for _ in range(steps):
-        posterior = _infer(cells, sites, model)
-        cavity = _cavity(posterior, sites, model)
+        posterior = infer(cells, sites, model)
+        cavity = cavity_of(posterior, sites, model)
         sites = _moved(cells, sites, cavity, reasons)
-        model = _maximise(cells, sites=sites, model=model, posterior=posterior)
+        model = maximise(cells, sites=sites, model=model, posterior=posterior)
         floor = torch.as_tensor(smallest_noise).to(model.noise)
         model = model._replace(noise=torch.maximum(model.noise, floor))
         for _ in range(STEPS_OF_SLOPES):
             _ascend(adam, cells, cavity, reasons, own)
         reasons.log_slope.clamp_(math.log(GENTLEST), math.log(STEEPEST))
-    value, noise = _average(sites, cells.masked)
+    value, noise = average(sites, cells.masked)
     return MaskedLinear(
         model,
         torch.where(own, reasons.slope, 0.0),
@@ -149,7 +127,7 @@ def masked_factor_analysis(
 
 def flat_support(cells: Cells, model: LinearModel) -> Tensor:
     """Give `MaskedLinear.support` of a chance to be missing that is the same for all values."""
-    posterior = _infer(cells._replace(masked=torch.zeros_like(cells.x)), _no_sites(cells), model)
+    posterior = infer(cells._replace(masked=torch.zeros_like(cells.x)), no_sites(cells), model)
     shown, holes = cells.visible.sum(0), cells.masked.sum(0)
     rate = (holes / (shown + holes).clamp(min=1.0)).clamp(1e-6, 1 - 1e-6)
     reasons = holes * rate.log() + shown * (1 - rate).log()
@@ -162,26 +140,13 @@ def _first_reasons(cells: Cells, sign: Tensor, slope: float) -> _Reasons:
     return _Reasons(sign, torch.full_like(sign, slope).log(), threshold)
 
 
-def _no_sites(cells: Cells) -> _Sites:
-    nothing = torch.zeros_like(cells.x)
-    return _Sites(nothing + SMALLEST_PRECISION, nothing)
-
-
-def _support(cells: Cells, sites: _Sites, model: LinearModel, reasons: _Reasons) -> Tensor:
-    posterior = _infer(cells, sites, model)
+def _support(cells: Cells, sites: Sites, model: LinearModel, reasons: _Reasons) -> Tensor:
+    posterior = infer(cells, sites, model)
     density = cells.visible * _left_out(cells.x, posterior, model)
-    return _log_chance(cells, _cavity(posterior, sites, model), reasons) + density.sum(0)
+    return _log_chance(cells, cavity_of(posterior, sites, model), reasons) + density.sum(0)
 
 
-def _average(sites: _Sites, masked: Tensor) -> tuple[Tensor, Tensor]:
-    """What a hole says on average: value and noise of a pseudo-observation, each (F,)."""
-    total = masked.sum(0).clamp(min=1.0)
-    precision = ((masked * sites.precision).sum(0) / total).clamp(min=SMALLEST_PRECISION)
-    value = (masked * sites.precision * sites.value).sum(0) / total / precision
-    return value, 1.0 / precision
-
-
-def _left_out(x: Tensor, posterior: _Posterior, model: LinearModel) -> Tensor:
+def _left_out(x: Tensor, posterior: Posterior, model: LinearModel) -> Tensor:
     """Log p(x_j | the row's other cells) of visible cells, (N, F), before m_j is known."""
     own = 1.0 / model.noise
     spread = 1.0 / (1.0 / posterior.spread.clamp(min=1e-9) - own).clamp(min=1e-6)
@@ -189,73 +154,19 @@ def _left_out(x: Tensor, posterior: _Posterior, model: LinearModel) -> Tensor:
     return Normal(mean, (spread + model.noise).sqrt(), validate_args=False).log_prob(x)
 
 
-def _infer(cells: Cells, sites: _Sites, model: LinearModel) -> _Posterior:
-    noise = model.noise + 1.0 / sites.precision
-    precision = cells.visible / model.noise + cells.masked / noise
-    seen = cells.visible * cells.x + cells.masked * sites.value
-    mean, covariance = latent_posterior(seen, precision, model)
-    w = model.loadings
-    spread = covariance.flatten(1) @ outer_rows(w).T
-    return _Posterior(mean, covariance, mean @ w.T + model.intercept, spread)
-
-
-def _cavity(posterior: _Posterior, sites: _Sites, model: LinearModel) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each masked x without its own factor, (N, F)."""
-    own = 1.0 / (model.noise + 1.0 / sites.precision)
-    without = (1.0 / posterior.spread.clamp(min=1e-9) - own).clamp(min=1e-6)
-    mean = (posterior.fitted / posterior.spread.clamp(min=1e-9) - own * sites.value) / without
-    return mean, 1.0 / without + model.noise
-
-
-def _moved(
-    cells: Cells, sites: _Sites, cavity: tuple[Tensor, Tensor], reasons: _Reasons
-) -> _Sites:
+def _moved(cells: Cells, sites: Sites, cavity: tuple[Tensor, Tensor], reasons: _Reasons) -> Sites:
     """Move the factors; a cell that is not masked has none, one that is not a number waits."""
     slope = reasons.slope
     moved = _tilt(cavity, sites, slope=slope, offset=slope * reasons.sign * reasons.threshold)
     sound = (cells.masked > 0) & moved.precision.isfinite() & moved.value.isfinite()
-    return _Sites(*(torch.where(sound, new, old) for new, old in zip(moved, sites, strict=True)))
+    return Sites(*(torch.where(sound, new, old) for new, old in zip(moved, sites, strict=True)))
 
 
-def _tilt(
-    cavity: tuple[Tensor, Tensor], sites: _Sites, *, slope: Tensor, offset: Tensor
-) -> _Sites:
+def _tilt(cavity: tuple[Tensor, Tensor], sites: Sites, *, slope: Tensor, offset: Tensor) -> Sites:
     """Factors with which x has the moments that it has given the hole."""
     mean, variance = cavity
     given = ExtendedSkewNormal(mean, variance.sqrt(), slope, offset)
-    precision = 1.0 / given.variance.clamp(min=1e-4 * variance) - 1.0 / variance
-    precision = precision.clamp(min=SMALLEST_PRECISION)
-    pull = given.mean * (precision + 1.0 / variance) - mean / variance
-    new = DAMPING * precision + (1 - DAMPING) * sites.precision
-    mixed = DAMPING * pull + (1 - DAMPING) * sites.precision * sites.value
-    return _Sites(new, mixed / new)
-
-
-def _maximise(
-    cells: Cells, *, sites: _Sites, model: LinearModel, posterior: _Posterior
-) -> LinearModel:
-    """Regress the completed features on z: E[x_j | z] = share (w z + mu) + (1 - share) value."""
-    n, latent_dim = posterior.mean.shape
-    covariance = posterior.covariance.flatten(1)
-    z1 = torch.cat([posterior.mean, posterior.mean.new_ones(n, 1)], 1)
-    second = z1.unsqueeze(-1) * z1.unsqueeze(-2)
-    second[:, :latent_dim, :latent_dim] += posterior.covariance
-    seen, counted = cells.visible > 0, cells.visible + cells.masked
-    share = 1.0 / (1.0 + sites.precision * model.noise)
-    mean = torch.where(seen, cells.x, share * posterior.fitted + (1 - share) * sites.value)
-    share = torch.where(seen, 0.0, share)
-    # E[x z1'] = E[x] z1' + share Cov(w z, z'), the second only for cells that are not seen.
-    cross = (counted * mean).T @ z1
-    carried = ((counted * share).T @ covariance).unflatten(1, posterior.covariance.shape[1:])
-    cross[:, :latent_dim] += (carried @ model.loadings.unsqueeze(-1)).squeeze(-1)
-    weights = regression(counted, second, cross)
-    loadings = weights[:, :latent_dim]
-    own = (loadings.unsqueeze(-1) * model.loadings.unsqueeze(-2)).flatten(1)
-    residual = (mean - z1 @ weights.T).square() + share * model.noise
-    residual = residual + share.square() * posterior.spread
-    residual = residual + covariance @ outer_rows(loadings).T - 2 * share * (covariance @ own.T)
-    noise = (counted * residual).sum(0) / counted.sum(0).clamp(min=1.0)
-    return LinearModel(loadings, weights[:, latent_dim], noise.clamp(min=1e-6))
+    return matched(given.mean, given.variance, cavity, sites)
 
 
 def _log_chance(cells: Cells, cavity: tuple[Tensor, Tensor], reasons: _Reasons) -> Tensor:

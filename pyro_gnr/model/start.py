@@ -6,15 +6,17 @@ import torch
 from torch import Tensor
 
 from pyro_gnr.model.directions import directed_factor_analysis
-from pyro_gnr.model.features import SMALLEST_SCALE, Features, FeatureScale
+from pyro_gnr.model.features import Features, FeatureScale
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Encoder, Guide
+from pyro_gnr.model.hole_factors import hole_factor_analysis
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
 from pyro_gnr.model.linear import LinearModel, factor_analysis
-from pyro_gnr.model.masked_linear import Cells, MaskedLinear
+from pyro_gnr.model.masked_linear import MaskedLinear
 from pyro_gnr.model.powers import bent, unbent
+from pyro_gnr.model.propagation import Cells
 
-__all__ = ["hole_scale", "start"]
+__all__ = ["start"]
 
 # Rows that the linear start is fitted to: more change nothing but the time.
 START_ROWS = 4096
@@ -24,18 +26,6 @@ START_ROWS = 4096
 # Gaussian with noise variance 1: less would make the guide far surer than the model is.
 SMALLEST_NOISE = 0.01
 LEVEL_NOISE = 1.0
-
-# That holds for holes, too, on purpose. A start at the log-odds themselves (by expectation
-# propagation, or a quadratic bound) is less biased where a shared latent drives the holes and
-# there are no more factors than it takes (coverage study, two factors, bias of the mean: -0.26 to
-# -0.03 standard errors). With factors to spare, values are drawn to the factor of the holes, along
-# which the likelihood is flat: columns that are missing together, by chance, are then imputed one
-# to two standard deviations off, and training does not find back.
-
-# Where a column is never seen together with a factor's extreme (blood values of people who gave
-# no blood), the likelihood is flat along its loading. Training departs from 0 there, not from
-# what chance began.
-HOLE_RIDGE = 0.1
 
 
 @torch.no_grad()
@@ -50,11 +40,11 @@ def start(
 ) -> None:
     """Start model and guide at a linear model of the visible cells and of the holes.
 
-    For `Conjunction` that is the factor analysis of values and holes together. If the holes were
-    left out, their slopes would start at 0 and grow along the first latent direction that happens
-    to correlate with them, one that values use, and the values of people with holes would be
-    extrapolated along it. Together, holes get directions of their own. For mechanisms of a cell's
-    own value it is `masked_factor_analysis`, for others the factor analysis of the values.
+    For `Conjunction` that is the factor analysis of values and holes together, in which holes have
+    factors of their own. If they were left out, their slopes would start at 0 and grow along the
+    first latent direction that happens to correlate with them, one that values use, and the values
+    of people with holes would be extrapolated along it. For mechanisms of a cell's own value it is
+    `masked_factor_analysis`, for others the factor analysis of the values.
 
     Args:
         model: from `assemble`; its linear paths become the factor model.
@@ -70,9 +60,8 @@ def start(
     mechanism.calibrate(encoder.features)
     # A mechanism that does not count leaves all directions to the values.
     holes = None if observed is None or model.mask_weight == 0 else observed
-    joint = holes if mechanism.starts_linear else None
-    some = None if joint is None else joint[rows]
-    linear = _linear(encoder, x[rows], visible[rows], holes=some, generator=generator)
+    some = None if holes is None else holes[rows]
+    linear = _linear(model, encoder, x[rows], visible[rows], holes=some, generator=generator)
     signs = None if holes is None else mechanism.signs()
     if holes is not None and signs is not None:
         cells = _own_cells(encoder, x[rows], visible[rows], holes[rows], signs)
@@ -81,16 +70,34 @@ def start(
                 model, encoder, cells, signs=signs, linear=linear, generator=generator
             )
             linear = _start_masked(model, encoder, cells, fit)
-    places = torch.arange(len(linear.noise), device=x.device)
-    of_values = linear.take(places[: encoder.features.out_dim])
-    encoder.start(of_values)
-    _start_values(model, encoder, x, visible, of_values)
-    if joint is not None:
-        of_holes = linear.take(places[encoder.features.out_dim :])
-        scale = hole_scale(joint, x.dtype)
-        mechanism.start(of_holes, scale.scale)
-        encoder.start_holes(of_holes, scale)
+    encoder.start(linear)
+    _start_values(model, encoder, x, visible, linear)
     model.prior.start(x[rows], (visible if observed is None else observed)[rows], visible[rows])
+
+
+def _linear(
+    model: GNR,
+    encoder: Encoder,
+    x: Tensor,
+    visible: Tensor,
+    *,
+    holes: Tensor | None,
+    generator: torch.Generator,
+) -> LinearModel:
+    """Factor analysis of the features, with that of the holes where the mechanism starts at it."""
+    features, seen = encoder.features(x, visible)
+    latent_dim = encoder.directions.shape[1]
+    floor = torch.where(encoder.features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
+    if holes is None or not model.m_given_ux.starts_linear:
+        return factor_analysis(
+            features, seen, latent_dim=latent_dim, smallest_noise=floor, generator=generator
+        )
+    fit = hole_factor_analysis(
+        features, seen, holes, latent_dim=latent_dim, smallest_noise=floor, generator=generator
+    )
+    model.m_given_ux.start(fit.slopes, fit.intercept)
+    encoder.start_holes(fit)
+    return fit.values
 
 
 def _start_values(
@@ -103,32 +110,6 @@ def _start_values(
         likelihood.calibrate(x[:, mine], visible[:, mine])
         scale = FeatureScale(features.mean[members], features.scale[members])
         likelihood.start(linear.take(members), scale)
-
-
-def _linear(
-    encoder: Encoder,
-    x: Tensor,
-    visible: Tensor,
-    *,
-    holes: Tensor | None,
-    generator: torch.Generator,
-) -> LinearModel:
-    """Factor analysis of the features, and of the holes after them if there are some given."""
-    features, seen = encoder.features(x, visible)
-    floor = torch.where(encoder.features.discrete, LEVEL_NOISE, SMALLEST_NOISE)
-    if holes is not None:
-        scale = hole_scale(holes, x.dtype)
-        m = (holes.to(x.dtype) - scale.mean) / scale.scale
-        features, seen = torch.cat([features, m], 1), torch.cat([seen, torch.ones_like(m)], 1)
-        floor = torch.cat([floor, torch.full_like(scale.mean, LEVEL_NOISE)])
-    return factor_analysis(
-        features,
-        seen,
-        latent_dim=encoder.directions.shape[1],
-        smallest_noise=floor,
-        ridge=0.0 if holes is None else HOLE_RIDGE,
-        generator=generator,
-    )
 
 
 def _own_cells(
@@ -204,9 +185,3 @@ def _widen(model: GNR, encoder: Encoder, fit: MaskedLinear) -> None:
         if isinstance(likelihood, LocationScale):
             members = torch.isin(encoder.features.column, model.x_given_u.positions(i))
             likelihood.widen(spread[members])
-
-
-def hole_scale(observed: Tensor, dtype: torch.dtype) -> FeatureScale:
-    """Mean and standard deviation of m, each (D,), the latter floored as a feature's is."""
-    rates = observed.to(dtype).mean(0)
-    return FeatureScale(rates, (rates * (1 - rates)).sqrt().clamp(min=SMALLEST_SCALE))

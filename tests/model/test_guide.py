@@ -33,7 +33,9 @@ def test_encoder_follows_its_equation(mixed, simulate_rows):
         precision = torch.diag(
             torch.exp(LARGEST_LOG_PRECISION * (raw / LARGEST_LOG_PRECISION).tanh())
         )
-        precision = precision + encoder.hole_directions.T @ encoder.hole_directions
+        for j in range(len(m)):
+            o = encoder.hole_directions[int(m[j]), j]
+            precision = precision + torch.outer(o, o)
         pull = encoder.hole_shift.weight @ m + encoder.hole_shift.bias + r
         for i in range(encoder.features.out_dim):
             if v[n, i]:

@@ -14,7 +14,6 @@ from torch import Tensor
 from pyro_gnr.data import Column
 from pyro_gnr.model.features import Features
 from pyro_gnr.model.likelihoods.block import Columnwise
-from pyro_gnr.model.linear import LinearModel
 from pyro_gnr.model.part import Part
 
 __all__ = ["Collapsible", "Mechanism", "coins", "inverse_rates"]
@@ -83,15 +82,15 @@ class Mechanism(Part):
     def calibrate(self, features: Features) -> None:
         """Learn the units of the values, from features fitted to the visible cells."""
 
-    # Whether `start` makes use of a linear model of m; the guide then starts from it, too.
+    # Whether `start` makes use of a probit model of m; the guide then starts from it, too.
     starts_linear: ClassVar[bool] = False
 
-    def start(self, linear: LinearModel, scale: Tensor) -> None:
-        """Start from a linear model of m; by default a mechanism stays as it was built.
+    def start(self, slopes: Tensor, intercept: Tensor) -> None:
+        """Start from P(m_j = 1 | z) = Phi(a_j' z + b_j); by default it stays as it was built.
 
         Args:
-            linear: of m, each column standardised.
-            scale: (D,) standard deviations by which they were.
+            slopes: (D, L) a, 0 for columns without holes.
+            intercept: (D,) b.
         """
 
     @property

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from pyro_gnr.data import Column
 from pyro_gnr.model.likelihoods.bernoulli import STEEPEST
-from pyro_gnr.model.linear import LinearModel
 from pyro_gnr.model.mechanisms.base import Mechanism, coins, inverse_rates
 
 __all__ = ["Conjunction"]
+
+# Phi(t) and 1 / (1 + exp(-1.702 t)) differ by less than 0.01 (Haley 1952).
+PROBIT = 1.702
 
 
 class Conjunction(Mechanism):
@@ -53,10 +55,13 @@ class Conjunction(Mechanism):
         self.register_buffer("has_holes", rates < 1.0)
 
     @torch.no_grad()
-    def start(self, linear: LinearModel, scale: Tensor) -> None:
-        """Start where the log-odds, linearised at the observed rates, agree with the model."""
-        slopes = (linear.loadings / scale[:, None]).clamp(-STEEPEST, STEEPEST)
-        self.head.weight[:, : slopes.shape[1]] = slopes * self.has_holes[:, None]
+    def start(self, slopes: Tensor, intercept: Tensor) -> None:
+        """Start at a probit of the factors: its curve is that of a logit of `PROBIT` times it."""
+        steep = (PROBIT * slopes).clamp(-STEEPEST, STEEPEST)
+        self.head.weight[:, : slopes.shape[1]] = steep
+        # A column without a hole among the rows that the start has seen keeps its rate.
+        started = (slopes != 0).any(1)
+        self.head.bias.copy_(torch.where(started, PROBIT * intercept, self.head.bias))
 
     def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution:
         """Give independent Bernoullis, event (D,); x plays no part."""

@@ -1,0 +1,210 @@
+r"""Factor analysis of values and of their holes, which have factors of their own.
+
+x_f = w_f' s + mu_f + e_f as in `linear`, and m_j = 1 where y_j = a_j' (s, t) + b_j + N(0, 1) > 0,
+a probit. Values load on the shared factors s only, holes on s and on their own factors t. What m_j
+says of y_j is approximated by a Gaussian factor whose moments agree: expectation propagation, all
+cells at once.
+
+Without t, columns that are missing together (nobody without a blood sample has any blood value)
+make one of the values' factors into "was missing". Along it the likelihood is flat, or nearly,
+since no one with those values was ever seen at its other end: what is imputed there is one or two
+standard deviations off, for no reason. With t they are explained by a factor that moves no value,
+and the values' factors are left to holes that go with values that were seen.
+
+Source: Minka 2001 (expectation propagation); Albert & Chib 1993 (y of a probit).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pyro_gnr.model.linear import LinearModel, factor_analysis
+from pyro_gnr.model.normal_cdf import LOG_ROOT_TAU, log_ndtr
+from pyro_gnr.model.propagation import (
+    Cells,
+    Sites,
+    average,
+    cavity_of,
+    infer,
+    matched,
+    maximise,
+    no_sites,
+)
+
+__all__ = ["HoleFactors", "hole_factor_analysis", "own_factors"]
+
+# Prior precision, a row, of a loading that is to stay 0.
+FIXED = 1e6
+# The same of a hole on a factor of the values, times its strength w' psi^-1 w: a factor that
+# hardly shows in the values is no reason for holes, but free to become one.
+HOLE_RIDGE, WEAKEST = 0.01, 1e-3
+# Of the factors, this share at most is left to the holes.
+LARGEST_SHARE = 1 / 3
+# Rates of columns in which hardly a cell, or nearly all, are missing.
+SMALLEST_RATE = 1e-3
+
+
+class HoleFactors(NamedTuple):
+    """A linear model of values, and a probit one of the holes, of the same factors.
+
+    Attributes:
+        values: of the features, (F, L).
+        slopes: (D, L) a; 0 for a column without holes.
+        intercept: (D,) b.
+        value: (2, D) mean of what m_j = 0 and m_j = 1 say of y_j, as pseudo-observations.
+        noise: (2, D) variance of these, beside that of y_j, which is 1.
+    """
+
+    values: LinearModel
+    slopes: Tensor
+    intercept: Tensor
+    value: Tensor
+    noise: Tensor
+
+
+def own_factors(m: Tensor, most: int) -> Tensor:
+    """Give the first loadings of the factors that are left to the holes, (D, K).
+
+    K is the number of eigenvalues of the holes' correlation matrix that holes by chance would not
+    give: above the edge (1 + sqrt(D / N))^2 of Marchenko & Pastur 1967. Loadings are the
+    eigenvectors, as long as the eigenvalue exceeds 1.
+
+    Args:
+        m: (N, D), 1 where observed, else 0.
+        most: K at most.
+
+    Example:
+        >>> sick = torch.rand(500, 1, generator=torch.Generator().manual_seed(0)) < 0.3
+        >>> own_factors((~sick).float().expand(-1, 4), most=3).shape
+        torch.Size([4, 1])
+    """
+    n, n_columns = m.shape
+    centred = m - m.mean(0)
+    scaled = centred / centred.square().mean(0).sqrt().clamp(min=SMALLEST_RATE)
+    values, vectors = torch.linalg.eigh(scaled.T @ scaled / n)
+    edge = (1 + math.sqrt(n_columns / n)) ** 2
+    k = min(int((values > edge).sum()), most, max(n_columns - 1, 0))
+    top = slice(n_columns - k, n_columns)
+    return vectors[:, top] * (values[top] - 1.0).sqrt()
+
+
+@torch.no_grad()
+def hole_factor_analysis(
+    features: Tensor,
+    visible: Tensor,
+    observed: Tensor,
+    *,
+    latent_dim: int,
+    steps: int = 60,
+    smallest_noise: float | Tensor = 0.01,
+    generator: torch.Generator,
+) -> HoleFactors:
+    """Fit the model by EM with expectation propagation, from the values' own factor analysis.
+
+    Args:
+        features: (N, F) standardised features, 0 where not visible.
+        visible: (N, F), 1 where the feature is seen, else 0.
+        observed: (N, D) bool, m.
+        latent_dim: L, shared factors and the holes' own ones (`own_factors`), which are
+            a third of them at most.
+        steps: EM steps.
+        smallest_noise: floor of the noise variances of the values, one number or (F,).
+        generator: source of the random start.
+
+    Returns:
+        The fitted model.
+    """
+    with_holes = (~observed).any(0)
+    m = observed[:, with_holes].to(features.dtype)
+    own = own_factors(m, most=int(LARGEST_SHARE * latent_dim))
+    values = factor_analysis(
+        features,
+        visible,
+        latent_dim=latent_dim - own.shape[1],
+        smallest_noise=smallest_noise,
+        generator=generator,
+    )
+    model, ridge = _with_holes(values, m, own=own)
+    cells, n_features = _side_by_side(features, visible, m), features.shape[1]
+    floor = torch.ones_like(model.noise)
+    floor[:n_features] = torch.as_tensor(smallest_noise)
+    sites = no_sites(cells)
+    for _ in range(steps):
+        posterior = infer(cells, sites, model)
+        sites = _truncated(cavity_of(posterior, sites, model), sites, m)
+        model = maximise(cells, sites=sites, model=model, posterior=posterior, ridge=ridge)
+        noise = torch.maximum(model.noise, floor)
+        noise[n_features:] = 1.0
+        model = model._replace(noise=noise)
+    return _of_all_columns(model, sites, m, with_holes=with_holes)
+
+
+def _with_holes(values: LinearModel, m: Tensor, *, own: Tensor) -> tuple[LinearModel, Tensor]:
+    """Put holes by chance and factors of theirs beside values; and give the ridge of all."""
+    n_features, shared = values.loadings.shape
+    loadings = m.new_zeros(n_features + m.shape[1], shared + own.shape[1])
+    scaled = values.loadings / values.noise.sqrt()[:, None]
+    strength, axes = torch.linalg.eigh(scaled.T @ scaled)
+    loadings[:n_features, :shared] = values.loadings @ axes
+    loadings[n_features:, shared:] = own
+    ridge = torch.zeros_like(loadings)
+    ridge[:n_features, shared:] = FIXED
+    ridge[n_features:, :shared] = HOLE_RIDGE / strength.clamp(min=WEAKEST)
+    rate = m.mean(0).clamp(SMALLEST_RATE, 1 - SMALLEST_RATE)
+    intercept = torch.cat([values.intercept, torch.special.ndtri(rate)])
+    return LinearModel(
+        loadings, intercept, torch.cat([values.noise, torch.ones_like(rate)])
+    ), ridge
+
+
+def _side_by_side(features: Tensor, visible: Tensor, m: Tensor) -> Cells:
+    """Features, and after them the y of the holes: never seen, and m tells of each."""
+    nothing, all_of_it = torch.zeros_like(m), torch.ones_like(m)
+    return Cells(
+        torch.cat([features, nothing], 1),
+        torch.cat([visible, nothing], 1),
+        torch.cat([torch.zeros_like(features), all_of_it], 1),
+    )
+
+
+def _truncated(cavity: tuple[Tensor, Tensor], sites: Sites, m: Tensor) -> Sites:
+    """Move the factors of the y: above 0 where observed, below where not."""
+    n_features = sites.value.shape[1] - m.shape[1]
+    mean, variance = (part[:, n_features:] for part in cavity)
+    sign, sd = 2.0 * m - 1.0, variance.sqrt()
+    k = sign * mean / sd
+    ratio = (-0.5 * k.square() - LOG_ROOT_TAU - log_ndtr(k)).exp()
+    given = mean + sign * sd * ratio, variance * (1.0 - ratio * (k + ratio))
+    own = Sites(*(part[:, n_features:] for part in sites))
+    moved = matched(*given, (mean, variance), own)
+    return Sites(
+        *(torch.cat([a[:, :n_features], b], 1) for a, b in zip(sites, moved, strict=True))
+    )
+
+
+def _of_all_columns(
+    model: LinearModel, sites: Sites, m: Tensor, *, with_holes: Tensor
+) -> HoleFactors:
+    n_features = len(model.noise) - m.shape[1]
+    places = torch.arange(len(model.noise), device=m.device)
+    holes = model.take(places[n_features:])
+    own = Sites(*(part[:, n_features:] for part in sites))
+    of_holes, of_others = average(own, 1.0 - m), average(own, m)
+    value, noise = (torch.stack(pair) for pair in zip(of_holes, of_others, strict=True))
+
+    def spread(part: Tensor) -> Tensor:
+        out = part.new_zeros(*part.shape[:-1], len(with_holes))
+        out[..., with_holes] = part
+        return out
+
+    return HoleFactors(
+        model.take(places[:n_features]),
+        spread(holes.loadings.T).T,
+        spread(holes.intercept),
+        spread(value),
+        spread(noise),
+    )
