@@ -101,20 +101,37 @@ def generators(frame: pd.DataFrame) -> str:
 
 
 def mixed_types(frame: pd.DataFrame) -> str:
-    """Compare the default with the better of the two chained regressions, table by table."""
-    mean = summarise(frame, ["data", "method"])["mean"].unstack("method")
-    chained = mean[[m for m in mean.columns if m.startswith("IterativeImputer")]].min(axis=1)
-    ratio = (mean["Conjunction"] / chained).unstack("metric")
+    """Compare with the better of the two chained regressions, table by table and seed by seed."""
+    found = frame[frame["metric"] != "seconds"]
+    runs = found.pivot_table(index=["metric", "data", "seed"], columns="method", values="value")
+    chained = runs[[m for m in runs.columns if m.startswith("IterativeImputer")]]
+    lower = chained.groupby(["metric", "data"]).transform("mean").idxmin(axis=1)
+    best = pd.Series({key: chained.loc[key, method] for key, method in lower.items()})
+    ratio = runs[["Conjunction", "Ignorable"]].div(best.to_numpy(), axis=0)
+    by_table = ratio.groupby(["metric", "data"])
+    mean, error = by_table.mean(), by_table.sem()
 
-    def compared(metric: str) -> str:
-        own = ratio[metric].dropna()
-        return f"{(own < 1).sum()} of {len(own)} ({between(own, '{:.2f}')} times)"
+    def compared(method: str, metric: str) -> str:
+        own = mean.loc[metric, method]
+        several = [f"{own[t]:.3f} ± {error.loc[(metric, t), method]:.3f} ({t})" for t in own.index]
+        return f"{(own < 1).sum()} of {len(own)} tables, {words(several)} times"
 
-    return (
-        "Conjunction beside the better IterativeImputer row of each table: its log-loss of "
-        f"columns with three and more levels is lower on {compared('categorical log_loss')}, of "
-        f"two-valued columns on {compared('binary log_loss')}; its RMSE of numbers on "
-        f"{compared('numbers rmse')}."
+    metrics = {
+        "categorical log_loss": "its log-loss of columns with three and more levels is lower on",
+        "binary log_loss": "of two-valued columns on",
+        "numbers rmse": "and its RMSE of numbers on",
+    }
+    lines = (
+        f"{method} beside the better IterativeImputer row of each table, seed by seed: "
+        + "; ".join(f"{says} {compared(method, metric)}" for metric, says in metrics.items())
+        for method in ("Conjunction", "Ignorable")
+    )
+    return ".\n\n".join(lines) + (
+        ".\n\nOf nhanes_2017 and adult 2,000 random rows are used. What is lost on numbers of "
+        "nhanes_2017 was looked into once (seed 1, Ignorable, one member): all of it is one "
+        "column, alcohol in grams, nearly always 0 and else far out. It is what fat, protein and "
+        "sugar leave of the energy: a regression reads that off, a latent with fewer dimensions "
+        "than columns blurs it."
     )
 
 
