@@ -101,6 +101,15 @@ PredictorOption = Annotated[
         help="For mar: a column that the holes depend on. Repeatable.",
     ),
 ]
+BlockOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--block",
+        metavar="COLUMN,COLUMN",
+        help="For mcar: columns that go missing together, such as the answers to one page of a "
+        "questionnaire; names with a comma cannot be said. Repeatable.",
+    ),
+]
 LatentsOption = Annotated[
     int | None, typer.Option(metavar="L", help="For shared_latent: number of components.")
 ]
@@ -161,6 +170,7 @@ def ampute(
     level: LevelOption = None,
     offset: OffsetOption = None,
     predictor: PredictorOption = None,
+    block: BlockOption = None,
     latents: LatentsOption = None,
     noise: NoiseOption = None,
     positivity: PositivityOption = None,
@@ -179,7 +189,8 @@ def ampute(
     """
     words = {"direction": direction, "link": link, "positivity": positivity}
     numbers = {"slope": slope, "offset": offset, "latents": latents, "noise": noise}
-    options = {**words, **numbers, "levels": level, "predictors": predictor}
+    blocks = [names.split(",") for names in block or ()] or None
+    options = {**words, **numbers, "levels": level, "predictors": predictor, "blocks": blocks}
     plan = Plan(rate=rate, columns=column, kinds=kind, drop_empty_rows=drop_empty_rows, seed=seed)
     with errors():
         made = _ampute(Files(table, output, mask), mechanism, options, plan=plan, force=force)
@@ -235,7 +246,7 @@ def _amputer(name: str, options: Mapping[str, object]) -> Amputer:
         raise ValueError(f"--mechanism {name!r}: expected one of {', '.join(MECHANISMS)}")
     given = {option: value for option, value in options.items() if value is not None}
     own = inspect.signature(MECHANISMS[name]).parameters
-    flags = {"levels": "level", "predictors": "predictor"}
+    flags = {"levels": "level", "predictors": "predictor", "blocks": "block"}
     foreign = [f"--{flags.get(option, option)}" for option in given if option not in own]
     if foreign:
         raise ValueError(f"{' and '.join(foreign)} cannot be given with --mechanism {name}")

@@ -113,11 +113,19 @@ def test_options_reach_their_mechanism(run, table, tmp_path, words):
     assert (tmp_path / "a.csv").read_bytes() != (tmp_path / "b.csv").read_bytes()
 
 
-def test_every_option_of_every_mechanism_but_blocks_is_an_option_here():
+def test_columns_of_a_block_go_missing_together(run, table, tmp_path):
+    words = ("--column", "income", "--column", "region", "--quiet", "--output", tmp_path / "o.csv")
+    assert run(table, "--block", "income,region", *words) == (0, "", "")
+    holes = read_table(tmp_path / "o.csv").isna()
+    assert 0 < holes["income"].sum() < len(holes)
+    assert holes["income"].tolist() == holes["region"].tolist()
+
+
+def test_every_option_of_every_mechanism_is_an_option_here():
     here = set(inspect.signature(command).parameters)
-    flags = {"levels": "level", "predictors": "predictor"}
+    flags = {"levels": "level", "predictors": "predictor", "blocks": "block"}
     for mechanism in MECHANISMS.values():
-        names = set(inspect.signature(mechanism).parameters) - {"blocks"}
+        names = set(inspect.signature(mechanism).parameters)
         assert {flags.get(name, name) for name in names} <= here
 
 
@@ -171,6 +179,7 @@ def test_empty_rows_are_reported(run, table, tmp_path):
         (["--column", "wages"], "wages"),
         (["--offset", "1"], "--offset cannot be given with --mechanism mcar"),
         (["--level", "region=west", "--predictor", "id"], "--level and --predictor cannot be"),
+        (["--mechanism", "mar", "--block", "income,region"], "--block cannot be given with"),
         (["--mechanism", "self_masking", "--level", "west"], "expected COLUMN=LEVEL"),
         (["--mechanism", "self_masking", "--direction", "up"], "direction 'up'"),
         (["--mechanism", "self_masking", "--direction", "free"], "'random' draws it"),
