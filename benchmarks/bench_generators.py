@@ -14,8 +14,8 @@ any observed cell are dropped): 800 rows are fitted and imputed, 200 more are he
   it included: no model that sees values only can reach it where there are such draws.
 
 The rows were made before a learnt direction had to win against other columns in its own column,
-too, and not only on the whole; that takes directions away and gives none. Those of
-Conjunction were made anew after the ridge of its start was mended, which shrank correlations.
+too, and not only on the whole; that takes directions away and gives none. That is so of seeds 0
+to 2. Those of Conjunction were all made anew with the start of model/hole_factors.py.
 
 GNR has its defaults but for 500 steps at most (the default is 1500) and 300 particles to impute.
 

@@ -42,7 +42,8 @@ FIXED = 1e6
 # The same of a hole on a factor of the values, times its strength w' psi^-1 w: a factor that
 # hardly shows in the values is no reason for holes, but free to become one.
 HOLE_RIDGE, WEAKEST = 0.01, 1e-3
-# Of the factors, this share at most is left to the holes.
+# Of the factors, this share at most is left to the holes; of two, one. Where there is one factor,
+# it is the values', and the holes' own one is left out once the others have been found beside it.
 LARGEST_SHARE = 1 / 3
 # Rates of columns in which hardly a cell, or nearly all, are missing.
 SMALLEST_RATE = 1e-3
@@ -110,7 +111,7 @@ def hole_factor_analysis(
         visible: (N, F), 1 where the feature is seen, else 0.
         observed: (N, D) bool, m.
         latent_dim: L, shared factors and the holes' own ones (`own_factors`), which are
-            a third of them at most.
+            a third of them at most, or one of two.
         steps: EM steps.
         smallest_noise: floor of the noise variances of the values, one number or (F,).
         generator: source of the random start.
@@ -120,11 +121,11 @@ def hole_factor_analysis(
     """
     with_holes = (~observed).any(0)
     m = observed[:, with_holes].to(features.dtype)
-    own = own_factors(m, most=int(LARGEST_SHARE * latent_dim))
+    own = own_factors(m, most=max(int(LARGEST_SHARE * latent_dim), 1))
     values = factor_analysis(
         features,
         visible,
-        latent_dim=latent_dim - own.shape[1],
+        latent_dim=max(latent_dim - own.shape[1], 1),
         smallest_noise=smallest_noise,
         generator=generator,
     )
@@ -140,6 +141,7 @@ def hole_factor_analysis(
         noise = torch.maximum(model.noise, floor)
         noise[n_features:] = 1.0
         model = model._replace(noise=noise)
+    model = model._replace(loadings=model.loadings[:, :latent_dim])
     return _of_all_columns(model, sites, m, with_holes=with_holes)
 
 
@@ -189,6 +191,7 @@ def _truncated(cavity: tuple[Tensor, Tensor], sites: Sites, m: Tensor) -> Sites:
 def _of_all_columns(
     model: LinearModel, sites: Sites, m: Tensor, *, with_holes: Tensor
 ) -> HoleFactors:
+    """Take features and holes apart again; what holes say is averaged over rows."""
     n_features = len(model.noise) - m.shape[1]
     places = torch.arange(len(model.noise), device=m.device)
     holes = model.take(places[n_features:])
@@ -196,15 +199,15 @@ def _of_all_columns(
     of_holes, of_others = average(own, 1.0 - m), average(own, m)
     value, noise = (torch.stack(pair) for pair in zip(of_holes, of_others, strict=True))
 
-    def spread(part: Tensor) -> Tensor:
-        out = part.new_zeros(*part.shape[:-1], len(with_holes))
-        out[..., with_holes] = part
-        return out
-
     return HoleFactors(
         model.take(places[:n_features]),
-        spread(holes.loadings.T).T,
-        spread(holes.intercept),
-        spread(value),
-        spread(noise),
+        _spread(holes.loadings.T, with_holes).T,
+        *(_spread(part, with_holes) for part in (holes.intercept, value, noise)),
     )
+
+
+def _spread(part: Tensor, with_holes: Tensor) -> Tensor:
+    """Put what is of columns with holes in the places of all columns, 0 elsewhere; last dim."""
+    out = part.new_zeros(*part.shape[:-1], len(with_holes))
+    out[..., with_holes] = part
+    return out

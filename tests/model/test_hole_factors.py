@@ -30,8 +30,8 @@ def fit(x, m, **options):
 
 
 def test_known_parameters_are_recovered():
-    x, m, (w, psi, a, b) = probit_world(20_000)
-    found = fit(x, m, latent_dim=1, steps=200)
+    x, m, (w, psi, a, b) = probit_world(10_000)
+    found = fit(x, m, latent_dim=1, steps=150)
     sign = found.values.loadings[0].sign()
     np.testing.assert_allclose(sign * found.values.loadings[:, 0], w, atol=0.05)
     np.testing.assert_allclose(found.values.intercept, 0.0, atol=0.05)
@@ -113,11 +113,29 @@ def test_holes_by_chance_take_none(n, columns):
 
 def test_at_most_a_third_of_the_factors_is_left_to_the_holes():
     x, m = blocks(3)
-    assert (fit(x, m, latent_dim=5).slopes[:, -1].abs() > 0).any()
+    for latent_dim, own in ((9, 3), (6, 2), (2, 1), (1, 0)):
+        loadings = fit(x, m, latent_dim=latent_dim).values.loadings
+        assert loadings.shape[1] == latent_dim
+        assert (loadings.abs().amax(0) < 1e-3).sum() == own
     one = torch.eye(3).repeat(50, 1)
     assert own_factors(one, most=0).shape == (3, 0)
     assert own_factors(one[:, :1], most=3).shape == (1, 0)
     assert own_factors(one[:, :0], most=3).shape == (0, 0)
+
+
+@pytest.mark.parametrize(("columns", "together", "latent_dim"), [(7, 3, 1), (3, 2, 2), (2, 2, 1)])
+def test_one_factor_is_that_of_the_values(columns, together, latent_dim):
+    """However few there are, holes by chance do not take it: imputed means stay near the truth."""
+    errors = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x = 0.8 * rng.normal(size=(600, 1)) + 0.6 * rng.normal(size=(600, columns))
+        m = np.ones(x.shape, bool)
+        m[np.ix_(rng.random(600) < 0.3, range(together))] = False
+        found = fit(x, m, latent_dim=latent_dim)
+        assert found.slopes[:, 0].abs().max() < 0.4
+        errors.append(found.values.intercept[:together].numpy() - x[:, :together].mean(0))
+    assert np.sqrt(np.square(errors).mean(0)).max() < 0.1
 
 
 def test_values_that_are_not_visible_play_no_part():
