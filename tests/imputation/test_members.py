@@ -90,7 +90,7 @@ def test_members_share_no_noise(ensemble, X):
     a, b = (imputation.draws.values[imputation.members == g][:, j] for g in range(2))
     same = replace(second, seed=first.seed).draw(imputation.table, 40).values[:, j]
     assert abs(noise_in_common(a, b)) < 0.15
-    assert noise_in_common(a, same) > 0.3  # what it would be with one seed
+    assert noise_in_common(a, same) > 0.2  # what it would be with one seed
 
 
 def noise_in_common(a, b):
