@@ -24,6 +24,14 @@ def shared_latent(seed, n=2000):
     return complete, gone
 
 
+def weak_shared_latent(seed, n=2000):
+    """All of eight columns go missing by one factor, of which each has a tenth of its variance."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, 1))
+    complete = 0.3 * z + np.sqrt(0.91) * rng.normal(size=(n, 8))
+    return complete, rng.random((n, 8)) < special.expit(2 * z - 1.2)
+
+
 def block_by_chance(seed, n=600):
     """Three of seven columns are missing together, in three of ten rows, for no reason."""
     rng = np.random.default_rng(seed)
@@ -49,7 +57,12 @@ def blocks_by_chance(seed, n=600):
 
 @pytest.mark.parametrize(
     ("world", "tolerance"),
-    [(shared_latent, 0.1), (block_by_chance, 0.2), (blocks_by_chance, 0.3)],
+    [
+        (shared_latent, 0.1),
+        (block_by_chance, 0.2),
+        (weak_shared_latent, 0.25),
+        (blocks_by_chance, 0.4),
+    ],
 )
 def test_conjunction_starts_near_the_truth(world, tolerance):
     """Ignoring holes errs by .4 on the first; without factors of the holes' own, log-odds that

@@ -9,7 +9,6 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
 from pyro_gnr.data import Column
-from pyro_gnr.model.likelihoods.bernoulli import STEEPEST
 from pyro_gnr.model.mechanisms.base import Mechanism, coins, inverse_rates
 
 __all__ = ["Conjunction"]
@@ -57,9 +56,8 @@ class Conjunction(Mechanism):
     @torch.no_grad()
     def start(self, slopes: Tensor, intercept: Tensor) -> None:
         """Start at a probit of the factors: its curve is that of a logit of `PROBIT` times it."""
-        steep = (PROBIT * slopes).clamp(-STEEPEST, STEEPEST)
-        self.head.weight[:, : slopes.shape[1]] = steep
-        # A column without a hole among the rows that the start has seen keeps its rate.
+        self.head.weight[:, : slopes.shape[1]] = PROBIT * slopes
+        # A column with hardly a hole among the rows that the start has seen keeps its rate.
         started = (slopes != 0).any(1)
         self.head.bias.copy_(torch.where(started, PROBIT * intercept, self.head.bias))
 
