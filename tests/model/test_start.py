@@ -60,13 +60,13 @@ def blocks_by_chance(seed, n=600):
     [
         (shared_latent, 0.1),
         (block_by_chance, 0.2),
-        (weak_shared_latent, 0.25),
+        (weak_shared_latent, 0.15),
         (blocks_by_chance, 0.4),
     ],
 )
 def test_conjunction_starts_near_the_truth(world, tolerance):
-    """Ignoring holes errs by .4 on the first; without factors of the holes' own, log-odds that
-    are not linearised by 1 to 2 on the others."""
+    """Ignoring holes errs by .4 and .2 on the first two; without factors of the holes' own,
+    log-odds that are not linearised by 1 to 2 on the others."""
     errors = []
     for seed in range(4):
         complete, gone = world(seed)
