@@ -49,7 +49,8 @@ OWN_RIDGE = 0.02
 # Of the factors, this share at most is left to the holes; of two, one. Where there is one factor,
 # it is the values', and the holes' own one is left out once the others have been found beside it.
 LARGEST_SHARE = 1 / 3
-# Holes that a column must have to take part: two columns with less that share one are no pattern.
+# Holes that a column must have to take part, or a tenth of a small table's rows: two columns with
+# less that share one are no pattern.
 FEWEST = 10
 # Rates of columns in which hardly a cell, or nearly all, are missing.
 SMALLEST_RATE = 1e-3
@@ -135,7 +136,8 @@ def hole_factor_analysis(
         smallest_noise=smallest_noise,
         generator=generator,
     )
-    model, ridge = _with_holes(values, m, own=own)
+    level = torch.special.ndtri(m.mean(0).clamp(SMALLEST_RATE, 1 - SMALLEST_RATE))
+    model, ridge = _with_holes(values, level, own=own)
     cells, n_features = _side_by_side(features, visible, m), features.shape[1]
     floor = torch.ones_like(model.noise)
     floor[:n_features] = torch.as_tensor(smallest_noise)
@@ -144,15 +146,18 @@ def hole_factor_analysis(
         posterior = infer(cells, sites, model)
         sites = _truncated(cavity_of(posterior, sites, model), sites, m)
         model = maximise(cells, sites=sites, model=model, posterior=posterior, ridge=ridge)
-        model = _kept(model, m, floor=floor)
+        model = _kept(model, level, floor=floor)
     model = model._replace(loadings=model.loadings[:, :latent_dim])
     return _of_all_columns(model, sites, m, with_holes=with_holes)
 
 
-def _with_holes(values: LinearModel, m: Tensor, *, own: Tensor) -> tuple[LinearModel, Tensor]:
-    """Put holes by chance and factors of theirs beside values; and give the ridge of all."""
+def _with_holes(values: LinearModel, level: Tensor, *, own: Tensor) -> tuple[LinearModel, Tensor]:
+    """Put holes by chance and factors of theirs beside values; and give the ridge of all.
+
+    `level` (D,) is Phi^-1 of the observed rates.
+    """
     n_features, shared = values.loadings.shape
-    loadings = m.new_zeros(n_features + m.shape[1], shared + own.shape[1])
+    loadings = level.new_zeros(n_features + len(level), shared + own.shape[1])
     scaled = values.loadings / values.noise.sqrt()[:, None]
     strength, axes = torch.linalg.eigh(scaled.T @ scaled)
     loadings[:n_features, :shared] = values.loadings @ axes
@@ -161,25 +166,21 @@ def _with_holes(values: LinearModel, m: Tensor, *, own: Tensor) -> tuple[LinearM
     ridge[:n_features, shared:] = FIXED
     ridge[n_features:, shared:] = OWN_RIDGE
     ridge[n_features:, :shared] = HOLE_RIDGE / strength.clamp(min=WEAKEST)
-    rate = m.mean(0).clamp(SMALLEST_RATE, 1 - SMALLEST_RATE)
-    intercept = torch.cat([values.intercept, torch.special.ndtri(rate)])
-    return LinearModel(
-        loadings, intercept, torch.cat([values.noise, torch.ones_like(rate)])
-    ), ridge
+    intercept = torch.cat([values.intercept, level])
+    noise = torch.cat([values.noise, torch.ones_like(level)])
+    return LinearModel(loadings, intercept, noise), ridge
 
 
-def _kept(model: LinearModel, m: Tensor, *, floor: Tensor) -> LinearModel:
+def _kept(model: LinearModel, level: Tensor, *, floor: Tensor) -> LinearModel:
     """Keep noise above its floors, 1 for a probit, and each column's rate of holes as it is.
 
     P(m_j = 1) = Phi(b_j / sqrt(1 + |a_j|^2)); EM alone takes long to get there if a_j is steep.
     """
-    n_holes = m.shape[1]
+    n_features = len(model.noise) - len(level)
     noise, intercept = torch.maximum(model.noise, floor), model.intercept.clone()
-    noise[len(noise) - n_holes :] = 1.0
-    slopes = model.loadings[len(noise) - n_holes :]
-    rate = m.mean(0).clamp(SMALLEST_RATE, 1 - SMALLEST_RATE)
-    steep = (1.0 + slopes.square().sum(1)).sqrt()
-    intercept[len(noise) - n_holes :] = torch.special.ndtri(rate) * steep
+    noise[n_features:] = 1.0
+    slopes = model.loadings[n_features:]
+    intercept[n_features:] = level * (1.0 + slopes.square().sum(1)).sqrt()
     return model._replace(noise=noise, intercept=intercept)
 
 
@@ -218,7 +219,6 @@ def _of_all_columns(
     own = Sites(*(part[:, n_features:] for part in sites))
     of_holes, of_others = average(own, 1.0 - m), average(own, m)
     value, noise = (torch.stack(pair) for pair in zip(of_holes, of_others, strict=True))
-
     return HoleFactors(
         model.take(places[:n_features]),
         _spread(holes.loadings.T, with_holes).T,
