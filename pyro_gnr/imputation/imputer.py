@@ -25,6 +25,7 @@ from pyro_gnr.imputation.configuration import (
 )
 from pyro_gnr.imputation.fitted import FittedModel, Member
 from pyro_gnr.imputation.fitting import fit_model
+from pyro_gnr.imputation.ledger import warn_of_learnt_directions
 from pyro_gnr.imputation.members import fit_members
 from pyro_gnr.imputation.multiple import MultipleImputation
 from pyro_gnr.imputation.settings import (
@@ -281,6 +282,10 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns:
             The completed tables, with intervals and diagnostics.
 
+        Warns:
+            UserWarning: most imputed values of a column are beyond all observed ones, in a
+                direction that no one stated.
+
         Raises:
             ValueError: m is no positive whole number, seed no whole number >= 0; else as
                 `transform`.
@@ -291,7 +296,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise ValueError(f"got seed={seed!r}, expected a whole number >= 0, or None.")
         table = self._encoded(X)
         fitted = self._at_work(seed)
-        return MultipleImputation(table, fitted.draw(table, int(m)), fitted)
+        imputation = MultipleImputation(table, fitted.draw(table, int(m)), fitted)
+        warn_of_learnt_directions(imputation)
+        return imputation
 
     def score(self, X: Any, y: object = None, *, holes: bool = True) -> float:
         """Give the mean over rows of the bound on log p(x_o, m), in nats; larger is better.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from pyro_gnr.model.mechanisms.claims import claims
 from pyro_gnr.model.part import hyperparameters
@@ -18,7 +20,16 @@ if TYPE_CHECKING:
     from pyro_gnr.imputation.multiple import MultipleImputation
     from pyro_gnr.imputation.pooling.pooled import Pooled
 
-__all__ = ["RELIABLE_K", "UNTESTABLE", "VERSIONED", "Check", "Ledger", "ledger", "unreliable"]
+__all__ = [
+    "RELIABLE_K",
+    "UNTESTABLE",
+    "VERSIONED",
+    "Check",
+    "Ledger",
+    "ledger",
+    "unreliable",
+    "warn_of_learnt_directions",
+]
 
 VERSIONED = ("pyro-gnr", "torch", "pyro-ppl", "numpy", "pandas", "narwhals", "pyarrow")
 UNTESTABLE = (
@@ -185,9 +196,36 @@ def _checks_of_rows(imputation: MultipleImputation) -> list[Check]:
     ]
 
 
-def _extrapolation(imputation: MultipleImputation) -> Check:
+def warn_of_learnt_directions(imputation: MultipleImputation) -> None:
+    """Warn where the data chose a column's direction, and most of what is imputed is beyond them.
+
+    What is beyond all observed values rests on the mechanism alone, and nobody stated it.
+    """
+    signs = imputation.fitted.model.m_given_ux.signs()
+    if signs is None or not signs.isnan().any():
+        return
+    columns = imputation.table.schema.modelled
+    learnt = {c.name for c, sign in zip(columns, signs.tolist(), strict=True) if sign != sign}
+    far = _far(imputation)
+    if named := [f"{name!r} ({share:.0%})" for name, share in far.items() if name in learnt]:
+        warnings.warn(
+            f"more than {MOST_BEYOND:.0%} of the imputed values of {', '.join(named)} are beyond "
+            "all observed ones, in a direction that was learnt: they rest on the mechanism alone. "
+            "State the direction where you know it, let the likelihood know of limits, and "
+            "compare mechanisms.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _far(imputation: MultipleImputation) -> pd.Series:
+    """Share of imputed values beyond all observed ones, of columns where that is most of them."""
     shares = imputation.summary()["beyond_observed"].dropna()
-    far = shares[shares > MOST_BEYOND]
+    return shares[shares > MOST_BEYOND]
+
+
+def _extrapolation(imputation: MultipleImputation) -> Check:
+    far = _far(imputation)
     text = f"no column has more than {MOST_BEYOND:.0%} of its imputed values beyond all observed"
     if len(far):
         named = ", ".join(f"{name} {share:.0%}" for name, share in far.items())

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from pyro_gnr import Delta, pool
+from pyro_gnr import Delta, GNRImputer, pool
 from pyro_gnr.imputation.fitted import Draws
 from pyro_gnr.imputation.ledger import UNTESTABLE
 from pyro_gnr.imputation.multiple import MultipleImputation
+from pyro_gnr.model.mechanisms import SelfMasking
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,26 @@ def test_the_tree_carries_it(imputation):
     assert json.loads(tree.attrs["ledger"]) == json.loads(
         json.dumps(imputation.ledger().to_dict())
     )
+
+
+def test_a_learnt_direction_that_extrapolates_warns_and_a_stated_one_does_not():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(300, 1))
+    X = 0.8 * z + 0.6 * rng.normal(size=(300, 3))
+    X[X[:, 0] > 0.5, 0] = np.nan
+
+    def made(direction):
+        imputer = GNRImputer(
+            mechanism=SelfMasking(direction=direction),
+            members=1,
+            max_steps=30,
+            imputation_particles=50,
+            random_state=0,
+        )
+        return imputer.fit(X).impute(X, m=3)
+
+    with pytest.warns(UserWarning, match=r"values of 'x0' \(\d+%\) are beyond .* was learnt"):
+        learnt = made("free")
+    assert not checks(learnt.ledger())["extrapolation"].passed
+    stated = made({"x0": "high"})  # warnings are errors
+    assert not checks(stated.ledger())["extrapolation"].passed

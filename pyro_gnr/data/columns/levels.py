@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 from pyro_gnr.data.columns.column import Column
 from pyro_gnr.data.columns.kinds import Kind
-from pyro_gnr.data.columns.messages import listing, retyped
+from pyro_gnr.data.columns.messages import listing, retyped, warn_of_measurements
 from pyro_gnr.data.reading import Reading, Scalar
 
 __all__ = ["decode_levels", "encode_levels", "learn_levels"]
+
+# So many numbers with decimals may be a scale ("1.5 of 5"); more are measurements.
+MOST_DECIMALS = 20
 
 
 def learn_levels(reading: Reading, kind: Kind) -> Column:
@@ -19,9 +22,14 @@ def learn_levels(reading: Reading, kind: Kind) -> Column:
     Raises:
         ValueError: there are more than two for a binary column, or their order is not known for
             an ordinal one: strings, or categories that are not said to be ordered.
+
+    Warns:
+        UserWarning: levels are numbers with decimals, and too many to be a scale.
     """
     levels = reading.as_levels()[1]
     _check_levels(reading, kind, levels)
+    if len(levels) > MOST_DECIMALS and not reading.declared and _have_decimals(levels):
+        warn_of_measurements(reading.name, kind.value, levels)
     return Column(
         reading.name, kind, reading.dtype, levels=levels, whole=reading.whole, holes=reading.holes
     )
@@ -76,6 +84,10 @@ def _order_is_known(reading: Reading, levels: tuple[Scalar, ...]) -> bool:
     strings = any(isinstance(v, str) for v in levels)
     # Categories keep the order in which they were made, alphabetical if nobody cared.
     return not strings and list(levels) == sorted(levels)
+
+
+def _have_decimals(levels: tuple[Scalar, ...]) -> bool:
+    return any(isinstance(v, float) and not v.is_integer() for v in levels)
 
 
 def _mixed(levels: tuple[Scalar, ...]) -> bool:

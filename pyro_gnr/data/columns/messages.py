@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyro_gnr.data.columns.column import Column
 from pyro_gnr.data.reading import Reading, Scalar
 
-__all__ = ["listing", "retyped", "warn_of_change", "warn_of_negative"]
+__all__ = ["listing", "retyped", "warn_of_change", "warn_of_measurements", "warn_of_negative"]
 
 
 def listing(levels: Sequence[Scalar], most: int = 10) -> str:
@@ -46,6 +46,17 @@ def warn_of_negative(name: str) -> None:
         f"column {name!r} holds positive numbers and limits of detection, but kind 'censored' is "
         "normal, so that values imputed below a limit can be negative: say "
         f"kinds={{{name!r}: 'censored_log'}} for a quantity that is above 0.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def warn_of_measurements(name: str, kind: str, levels: Sequence[Scalar]) -> None:
+    """Warn of so many different numbers with decimals that they are hardly levels."""
+    warnings.warn(
+        f"column {name!r} has {len(levels)} different numbers with decimals "
+        f"({listing(levels, most=3)}) for kind {kind!r}: each is a level of its own, and nothing "
+        "between them is imputed. Say 'continuous' or 'positive' for what is measured.",
         UserWarning,
         stacklevel=2,
     )

@@ -16,10 +16,12 @@ from pyro_gnr.model.features import Features
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.part import Part
 
-__all__ = ["Collapsible", "Mechanism", "coins", "inverse_rates"]
+__all__ = ["LOGIT_PER_PROBIT", "Collapsible", "Mechanism", "coins", "inverse_rates"]
 
 # Log-odds that a column without holes is observed when the model simulates.
 CERTAIN = 30.0
+# Phi(t) and 1 / (1 + exp(-1.702 t)) differ by less than 0.01 (Haley 1952).
+LOGIT_PER_PROBIT = 1.702
 
 
 def coins(log_odds: Tensor, has_holes: Tensor) -> TorchDistribution:

@@ -9,12 +9,9 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 
 from pyro_gnr.data import Column
-from pyro_gnr.model.mechanisms.base import Mechanism, coins, inverse_rates
+from pyro_gnr.model.mechanisms.base import LOGIT_PER_PROBIT, Mechanism, coins, inverse_rates
 
 __all__ = ["Conjunction"]
-
-# Phi(t) and 1 / (1 + exp(-1.702 t)) differ by less than 0.01 (Haley 1952).
-PROBIT = 1.702
 
 
 class Conjunction(Mechanism):
@@ -55,11 +52,11 @@ class Conjunction(Mechanism):
 
     @torch.no_grad()
     def start(self, slopes: Tensor, intercept: Tensor) -> None:
-        """Start at a probit of the factors: its curve is that of a logit of `PROBIT` times it."""
-        self.head.weight[:, : slopes.shape[1]] = PROBIT * slopes
+        """Start at a probit of the factors: its curve is that of a steeper logit."""
+        self.head.weight[:, : slopes.shape[1]] = LOGIT_PER_PROBIT * slopes
         # A column with hardly a hole among the rows that the start has seen keeps its rate.
         started = (slopes != 0).any(1)
-        self.head.bias.copy_(torch.where(started, PROBIT * intercept, self.head.bias))
+        self.head.bias.copy_(torch.where(started, LOGIT_PER_PROBIT * intercept, self.head.bias))
 
     def forward(self, u: Tensor, x: Tensor | None) -> TorchDistribution:
         """Give independent Bernoullis, event (D,); x plays no part."""

@@ -12,12 +12,9 @@ from torch import Tensor, nn
 from pyro_gnr.data import Column
 from pyro_gnr.model.conditionals import tanh_network
 from pyro_gnr.model.features import Features
-from pyro_gnr.model.mechanisms.base import Mechanism, coins, inverse_rates
+from pyro_gnr.model.mechanisms.base import LOGIT_PER_PROBIT, Mechanism, coins, inverse_rates
 
 __all__ = ["Selection"]
-
-# logistic(1.702 t) differs from Phi(t) by less than 0.01.
-LOGIT_PER_PROBIT = 1.702
 
 
 class Selection(Mechanism):

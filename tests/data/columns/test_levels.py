@@ -65,3 +65,11 @@ def test_an_order_that_lies_in_the_levels_need_not_be_declared(learn):
     P = pl.DataFrame({"col": ORDER}).cast({"col": pl.Categorical})
     with pytest.raises(ValueError, match="'col' holds strings .*Enum"):
         Schema.learn(P, {"col": "ordinal"})
+
+
+@pytest.mark.parametrize("kind", ["ordinal", "categorical"])
+def test_measurements_that_are_called_levels_warn_and_scales_do_not(learn, kind):
+    with pytest.warns(UserWarning, match="'col' has 21 different numbers with decimals"):
+        assert len(learn(np.arange(21) + 0.25, kind).levels) == 21
+    assert len(learn(np.arange(20) / 2, kind).levels) == 20  # half points of a scale
+    assert len(learn(np.arange(70.0), kind).levels) == 70
