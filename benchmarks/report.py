@@ -12,7 +12,7 @@ import findings
 import numpy as np
 import pandas as pd
 from findings import GOAL, OWN, PUBLISHED, RIGHT, TIED, UCI, best_published
-from summaries import coverage_of, summarise
+from summaries import coverage_of, over_generators, summarise
 from tables import RESULTS
 
 HERE = Path(__file__).parent
@@ -270,7 +270,9 @@ def paper_studies(frame: pd.DataFrame) -> str:
         lines = [
             [data, f"{setting:g}", method]
             + [cell(found, (data, setting, method), m) for m in [*metrics, *timed]]
-            for data, setting, method in dict.fromkeys(i[:-1] for i in found.index)
+            for data, setting, method in sorted(
+                dict.fromkeys(i[:-1] for i in found.index), key=lambda key: key[:2]
+            )
         ]
         names = [METRICS.get(study, {}).get(m, m) for m in metrics]
         parts.append(markdown(["data", SETTINGS[study], "method", *names, *timed], lines))
@@ -287,9 +289,9 @@ def recommender(frame: pd.DataFrame) -> str:
     parts = []
     for data, part in frame.groupby("data", sort=False):
         found = summarise(part, ["method"])
-        counts = part.groupby("metric")["value"].first()
+        counts = part.groupby("metric")["value"].mean()
         shown = ", ".join(
-            f"{counts[m]:.0f} {m}"
+            f"{counts[m]:,.0f} {m}"
             for m in ("rows", "columns", "observed cells", "test cells")
             if m in counts
         )
@@ -299,7 +301,7 @@ def recommender(frame: pd.DataFrame) -> str:
             for method in methods
         ]
         parts += [
-            f"### {data}\n\n{shown}.\n",
+            f"### {data}\n\n{shown} (mean over seeds).\n",
             markdown(["method", "mse", "rmse", "seconds"], lines),
         ]
     return "\n".join(parts)
@@ -322,6 +324,7 @@ def coverage(frame: pd.DataFrame) -> str:
         "quarter of the standard error.\n",
         _coverage_table(found, right, _verdict, names=("generator", "n")),
         _misses(found, right),
+        _over_generators(frame),
         FOUND_OF_COVERAGE,
     ]
     for (generator, n), part in found.groupby(level=["generator", "n"], sort=False):
@@ -334,6 +337,28 @@ def coverage(frame: pd.DataFrame) -> str:
             _coverage_table(found, keys, _numbers, names=("method",)),
         ]
     return "\n".join(parts)
+
+
+def _over_generators(frame: pd.DataFrame) -> str:
+    """Write coverage over all generators beside that of the same complete tables."""
+    found = over_generators(frame[frame["n"] == 500], RIGHT)
+    lines = [
+        [
+            str(estimand),
+            f"{100 * row['right']:.1f}",
+            f"{100 * row['complete']:.1f}",
+            f"{100 * row['difference']:+.1f} ± {100 * row['error']:.1f}",
+        ]
+        for estimand, row in found.iterrows()
+    ]
+    note = (
+        "All generators take cells from the same complete tables, so that the cells above are not "
+        "independent: an unlucky draw is one for each of them. Over generators, and beside the "
+        f"complete tables of the same draws ({found['n'].min()} chunks of ten; the error is that "
+        "from chunk to chunk):\n\n"
+    )
+    header = ["estimand", "right mechanism, %", "complete tables, %", "difference"]
+    return note + markdown(header, lines)
 
 
 def _cells(found: pd.DataFrame) -> list[tuple[str, int, str]]:
@@ -437,12 +462,35 @@ def gradients(frame: pd.DataFrame) -> str:
     return markdown(["table", "estimator", "K", *parts], lines) + "\n" + note
 
 
+def defaults(frame: pd.DataFrame) -> str:
+    """Write each variant's bound and error less those of the defaults, seed by seed."""
+    runs = frame.pivot_table(index=["data", "variant", "seed"], columns="metric", values="value")
+    lines = []
+    for variant in dict.fromkeys(frame["variant"]):
+        line = [variant]
+        for data in dict.fromkeys(frame["data"]):
+            own = runs.loc[(data, variant)]
+            moved = own[["bound", "rmse"]] - runs.loc[(data, "default"), ["bound", "rmse"]]
+            if variant == "default":
+                moved = own
+            line += [f"{moved[m].mean():+.3f} ± {moved[m].sem():.3f}" for m in moved]
+            line.append(f"{own['seconds'].mean():.0f}")
+        lines.append(line)
+    columns = [
+        f"{data}: {name}"
+        for data in dict.fromkeys(frame["data"])
+        for name in ("bound", "rmse", "seconds")
+    ]
+    return markdown(["variant less default", *columns], lines)
+
+
 # Title, results, what they say, and their tables.
 SECTIONS: list[tuple[str, str, Callable[[pd.DataFrame], str], Callable[[pd.DataFrame], str]]] = [
     ("Where each mechanism is right", "generators", findings.generators, generators),
     ("Mixed types", "mixed_types", findings.mixed_types, mixed_types),
     ("Studies of the papers", "paper_studies", findings.paper_studies, paper_studies),
     ("Estimators of the gradient", "gradients", findings.gradients, gradients),
+    ("Defaults, one at a time", "defaults", findings.defaults, defaults),
     ("Pictures and ratings", "recommender", findings.recommender, recommender),
     ("Coverage of intervals", "coverage", findings.coverage, coverage),
     (

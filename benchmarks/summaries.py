@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -60,3 +60,31 @@ def _against_complete(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     moved = frame.assign(moved=mean.to_numpy() - complete.reindex(chunks.index).to_numpy())
     moved = moved[moved["count"] > 0].groupby(list(keys), sort=False)["moved"]
     return pd.DataFrame({"moved": moved.mean(), "moved_error": moved.sem()})
+
+
+def over_generators(frame: pd.DataFrame, right: Mapping[str, str]) -> pd.DataFrame:
+    """Compare the right mechanisms with complete tables, by estimand, over all generators.
+
+    Generators take cells from the same complete tables, so that their results are no independent
+    replications: the error is that of chunks of ten tables, generators averaged.
+
+    Args:
+        frame: chunks, as for `coverage_of`.
+        right: the right method of each generator.
+
+    Returns:
+        By estimand: right and complete, coverage in the chunks that both have; difference and
+        its standard error; n, the number of those chunks.
+    """
+    small = frame[(frame["n"] == frame["n"].min()) & (frame["count"] > 0)]
+    small = small.assign(covered=small["hits"] / small["count"])
+    own = small[small["method"] == small["generator"].map(right)]
+    without = small[small["method"] == "complete"]
+    keys = ["estimand", "first"]
+    both = pd.DataFrame({
+        "right": own.groupby(keys, sort=False)["covered"].mean(),
+        "complete": without.groupby(keys, sort=False)["covered"].mean(),
+    }).dropna()  # fmt: skip
+    both["difference"] = both["right"] - both["complete"]
+    by_estimand = both.groupby("estimand", sort=False)
+    return by_estimand.mean().assign(error=by_estimand["difference"].sem(), n=by_estimand.size())
