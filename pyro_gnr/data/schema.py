@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,11 @@ from pyro_gnr.data.columns import (
     encode_column,
     ignored_column,
     learn_column,
+    with_intervals,
 )
 from pyro_gnr.data.frames import as_frame, column_names, native_columns, snapshot
 from pyro_gnr.data.keys import table_keys
-from pyro_gnr.data.reading import observed_cells, read
+from pyro_gnr.data.reading import Reading, observed_cells, read
 from pyro_gnr.data.table import Cell, Table
 
 __all__ = ["Schema"]
@@ -97,7 +98,8 @@ class Schema:
                 None names a row by its content and its index label or occurrence number.
 
         Returns:
-            The encoded table.
+            The encoded table. Its schema is this one, with the table's own intervals ("<0.3")
+            where training had others.
 
         Raises:
             ValueError: no rows; columns added, dropped, renamed, reordered or retyped; infinite
@@ -110,17 +112,13 @@ class Schema:
         frame = as_frame(X)
         checks.check_rows(frame)
         checks.check_names(frame, [c.name for c in self.columns])
-        native = native_columns(frame)
-        pairs = [
-            (column, read(series, column.name))
-            for column, series in zip(self.columns, native, strict=True)
-            if column.kind is not Kind.IGNORE
-        ]
+        schema, readings = self._with_intervals(native_columns(frame))
+        pairs = list(zip(schema.modelled, readings, strict=True))
         observed = np.column_stack([reading.observed for _, reading in pairs])
         checks.warn_of_new_holes(self.modelled, observed)
         return Table(
             frame=snapshot(frame),
-            schema=self,
+            schema=schema,
             values=np.column_stack([encode_column(c, reading) for c, reading in pairs]),
             states=np.where(observed, Cell.OBSERVED, Cell.MISSING).astype(np.int8),
             keys=table_keys(
@@ -129,6 +127,18 @@ class Schema:
                 row_key=row_key,
             ),
         )
+
+    def _with_intervals(self, native: Sequence[Any]) -> tuple[Schema, list[Reading]]:
+        """Read the modelled columns; give the schema that knows of all their intervals."""
+        columns, readings = list(self.columns), []
+        for i, (column, series) in enumerate(zip(self.columns, native, strict=True)):
+            if column.kind is Kind.IGNORE:
+                continue
+            readings.append(read(series, column.name))
+            if column.kind in CENSORED_KINDS and readings[-1].observed.any():
+                columns[i] = with_intervals(column, readings[-1])
+        same = all(a is b for a, b in zip(columns, self.columns, strict=True))
+        return (self if same else Schema(tuple(columns))), readings
 
     def to_dict(self) -> dict[str, Any]:
         """Give a JSON-able description, for `from_dict`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from pyro_gnr.inference.progress import progress
 from pyro_gnr.inference.randomness import keyed_uniforms
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Guide
+from pyro_gnr.model.intervals import knowing
 from pyro_gnr.model.likelihoods.block import Columnwise
 from pyro_gnr.model.transport import transport
 
@@ -139,6 +140,14 @@ class FittedModel:
     def _level_counts(self) -> list[int]:
         """Number of levels of each modelled column; 0 of numbers."""
         return [len(c.levels or ()) for c in self.schema.modelled]
+
+    def knowing(self, table: Table) -> FittedModel:
+        """Give itself, or what knows the intervals of a table that has others than training."""
+        if table.schema is self.schema or table.schema == self.schema:
+            return self
+        columns = table.schema.modelled
+        members = tuple(Member(*knowing(*member, columns)) for member in self.members)
+        return replace(self, schema=table.schema, members=members)
 
     def tensors(self, table: Table) -> tuple[Tensor, Tensor, Tensor]:
         """Give x, observed and visible of a table, each (N, D), on the model's device."""

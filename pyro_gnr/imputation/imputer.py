@@ -266,7 +266,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             ValueError: the columns differ from the training table's, or a level is new.
         """
         table = self._encoded(X)
-        return table.fill(self._at_work().point(table))
+        return table.fill(self._at_work(table).point(table))
 
     def impute(self, X: Any, m: int = 20, *, seed: int | None = None) -> MultipleImputation:
         """Draw M completed tables.
@@ -295,7 +295,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if not (seed is None or is_whole(seed, least=0)):
             raise ValueError(f"got seed={seed!r}, expected a whole number >= 0, or None.")
         table = self._encoded(X)
-        fitted = self._at_work(seed)
+        fitted = self._at_work(table, seed)
         imputation = MultipleImputation(table, fitted.draw(table, int(m)), fitted)
         warn_of_learnt_directions(imputation)
         return imputation
@@ -314,7 +314,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             holes: False leaves m out: the bound on log p(x_o), which every mechanism has.
         """
         table = self._encoded(X)
-        return float(self._at_work().row_bounds(table, holes=holes).mean())
+        return float(self._at_work(table).row_bounds(table, holes=holes).mean())
 
     def observed_probability(self, X: Any, *, reconstruct: bool = False) -> NDArray[np.float64]:
         """Give the model's chance that each cell is observed, from the row's values.
@@ -344,7 +344,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             ((1, 2), True)
         """
         table = self._encoded(X)
-        return self._at_work().observed_probabilities(table, reconstruct=reconstruct)
+        return self._at_work(table).observed_probabilities(table, reconstruct=reconstruct)
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> None:
         """Save the fitted imputer as a directory of safetensors and JSON; never a pickle.
@@ -444,11 +444,11 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return configuration(self)
 
-    def _at_work(self, seed: int | None = None) -> FittedModel:
+    def _at_work(self, table: Table | None = None, seed: int | None = None) -> FittedModel:
         """The fitted model, with the arguments that may change after the fit."""
         seed = self._fitted.seed if seed is None else int(seed)
         return replace(
-            self._fitted,
+            self._fitted if table is None else self._fitted.knowing(table),
             seed=seed,
             particles=self.imputation_particles,
             show_progress=self.verbose,

@@ -70,6 +70,17 @@ def interval_limits(columns: Sequence[Column]) -> Tensor:
     return torch.from_numpy(limits.clip(-NO_LIMIT, NO_LIMIT))
 
 
+def interval_middles(columns: Sequence[Column]) -> Tensor:
+    """Give the mean of a standard normal in each of `interval_limits`, (n, C)."""
+    lower, upper = interval_limits(columns)
+    zero, one = torch.zeros(()).double(), torch.ones(()).double()
+    return TruncatedNormal(zero, one, lower=lower, upper=upper).mean
+
+
+def _have_intervals(columns: Sequence[Column]) -> Tensor:
+    return torch.tensor([bool(c.intervals) for c in columns])
+
+
 def natural(x: Tensor, kind: Kind) -> Tensor:
     """Bring values of one kind to the scale on which a linear model makes sense; finite for any.
 
@@ -205,14 +216,9 @@ class Features(nn.Module):
         self.register_buffer("level", level, persistent=False)
         levels = torch.tensor([c.levels is not None for c in columns])
         self.register_buffer("discrete", levels[column], persistent=False)
-        lower, upper = interval_limits(columns)
-        normal = TruncatedNormal(
-            torch.zeros(()).double(), torch.ones(()).double(), lower=lower, upper=upper
-        )
-        self.register_buffer("middles", normal.mean, persistent=False)
-        censored = torch.tensor([bool(c.intervals) for c in columns])
-        self.register_buffer("censored", censored, persistent=False)
-        self.has_intervals = bool(censored.any())
+        self.register_buffer("middles", interval_middles(columns), persistent=False)
+        self.register_buffer("censored", _have_intervals(columns), persistent=False)
+        self.has_intervals = bool(self.censored.any())
         kinds = [columns[j].kind for j in column.tolist()]
         self._kinds = tuple(kinds)
         self.register_buffer("curves", curve_masks(kinds), persistent=False)
@@ -226,6 +232,12 @@ class Features(nn.Module):
     def out_dim(self) -> int:
         """F, the number of features."""
         return len(self.column)
+
+    def learn_intervals(self, columns: Sequence[Column]) -> None:
+        """Know the intervals of the same columns in another table."""
+        self.middles = interval_middles(columns).to(self.middles)
+        self.censored = _have_intervals(columns).to(self.censored)
+        self.has_intervals = bool(self.censored.any())
 
     def raw(self, x: Tensor) -> Tensor:
         """Give the features (..., F) of x (..., D) before they are standardised."""

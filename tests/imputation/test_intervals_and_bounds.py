@@ -213,9 +213,28 @@ def test_held_out_cells_may_be_intervals(table, imputer_of):
     assert np.isfinite(imputer.score(table))
 
 
-def test_an_interval_not_seen_in_training_is_refused(table, imputer):
-    with pytest.raises(ValueError, match="'crp' has 1 interval.*not seen in training"):
-        imputer.transform(table.assign(crp="<0.1"))
+def test_a_new_limit_of_detection_counts_as_what_it_says(table, imputer, tmp_path):
+    """A laboratory's next batch has another limit: its cells keep below it, and tell as much."""
+    limits = [0.02, 0.1, 0.3]
+    new = table.iloc[: len(limits)].assign(crp=[f"<{v}" for v in limits])
+    imputation = imputer.impute(new, m=10)
+    drawn = np.array([[float(v) for v in t["crp"]] for t in imputation])
+    assert (drawn < limits).all() and (drawn > 0).all()
+    bounds = imputation.interval(0.9)
+    assert (bounds[bounds["column"] == "crp"]["upper"].to_numpy() <= limits).all()
+    # P(X < limit) rises with the limit, and nothing else of the row has changed.
+    one = table.iloc[[0]]
+    scores = [imputer.score(one.assign(crp=f"<{v}")) for v in [*limits, 1e6]]
+    assert scores == sorted(scores)
+    # What training saw is scored as before, beside a new one, too; the model is unchanged.
+    known = table.iloc[:20]
+    before = imputer.transform(known)
+    both = imputer.transform(pd.concat([known, new.set_axis([900, 901, 902])]))
+    assert_frame_equal(both.iloc[:20], before)
+    assert_frame_equal(imputer.transform(known), before)
+    imputer.save(tmp_path / "model")
+    again = GNRImputer.load(tmp_path / "model", device="cpu").impute(new, m=10)
+    np.testing.assert_array_equal(again.draws.values, imputation.draws.values)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyro_gnr.data.columns.censored import with_intervals
 from pyro_gnr.data.columns.column import Column
 from pyro_gnr.data.columns.encoding import encode_column
 from pyro_gnr.data.columns.kinds import CENSORED_KINDS, Bounds, Kind, as_bounds, as_kind
@@ -19,4 +20,5 @@ __all__ = [
     "encode_column",
     "ignored_column",
     "learn_column",
+    "with_intervals",
 ]

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pyro_gnr.data.censoring import CODE_BASE, Cells, read_cells
 from pyro_gnr.data.columns.column import Column
 from pyro_gnr.data.columns.kinds import Kind
-from pyro_gnr.data.columns.messages import listing, warn_of_change, warn_of_negative
+from pyro_gnr.data.columns.messages import warn_of_change, warn_of_negative
 from pyro_gnr.data.columns.normal_fit import normal_fit
 from pyro_gnr.data.columns.numbers import check_finite, location_scale
 from pyro_gnr.data.reading import Reading
 
-__all__ = ["censored_kind", "encode_censored", "learn_censored"]
+__all__ = ["censored_kind", "encode_censored", "learn_censored", "with_intervals"]
 
 
 def censored_kind(cells: Cells) -> Kind:
@@ -56,8 +56,24 @@ def learn_censored(reading: Reading, kind: Kind) -> Column:
     return replace(column, location=location, scale=scale)
 
 
+def with_intervals(column: Column, reading: Reading) -> Column:
+    """Add the intervals of another table after those of the column: codes of old ones stay.
+
+    Limits of detection change from batch to batch, and any interval has a probability.
+
+    Raises:
+        ValueError: a cell is neither a number nor an interval.
+    """
+    known = set(column.intervals)
+    new = tuple(v for v in read_cells(reading).intervals if v not in known)
+    return replace(column, intervals=column.intervals + new) if new else column
+
+
 def encode_censored(column: Column, reading: Reading) -> NDArray[np.float64]:
-    """Give standardised numbers, and `CODE_BASE` plus the interval's position for intervals."""
+    """Give standardised numbers, and `CODE_BASE` plus the interval's position for intervals.
+
+    The column has all of them, see `with_intervals`.
+    """
     check_finite(reading)
     cells = read_cells(reading)
     on_scale = _on_scale(column, cells)
@@ -65,13 +81,6 @@ def encode_censored(column: Column, reading: Reading) -> NDArray[np.float64]:
     if column.scale == 0.0:
         warn_of_change(column, on_scale.numbers[known])
     position = {interval: i for i, interval in enumerate(column.intervals)}
-    unseen = [interval for interval in cells.intervals if interval not in position]
-    if unseen:
-        shown = tuple(f"{low:g} to {up:g}" for low, up in unseen)
-        raise ValueError(
-            f"column {column.name!r} has {len(unseen)} interval(s) not seen in training: "
-            f"{listing(shown)}. Fit on a table that holds them, or set those cells to missing."
-        )
     # No number may pass for a code; so far out it makes no difference where it is.
     values = np.clip(column.standardised(cells.numbers), -CODE_BASE / 2, CODE_BASE / 2)
     codes = CODE_BASE + np.array([*(position[v] for v in cells.intervals), 0.0])[cells.codes]

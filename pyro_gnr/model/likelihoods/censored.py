@@ -170,6 +170,10 @@ class Censored(LocationScale):
         super().build(columns, u_dim)
         self.register_buffer("limits", interval_limits(columns), persistent=False)
 
+    def learn_intervals(self, columns: Sequence[Column]) -> None:
+        """Know the intervals of the same columns in another table."""
+        self.limits = interval_limits(columns).to(self.limits)
+
     def distribution(self, parameters: Tensor) -> CensoredNormal:
         """Give the distribution of numbers and intervals, batch (..., C), from (..., 2C)."""
         location, scale = self._location_scale(parameters)

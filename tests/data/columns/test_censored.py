@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyro_gnr.data.columns import encode_column
+from pyro_gnr.data.censoring import CODE_BASE
+from pyro_gnr.data.columns import encode_column, with_intervals
 from pyro_gnr.data.reading import read
 
 
@@ -84,12 +85,22 @@ def test_censored_columns_that_cannot_be_learnt(learn, values, kind, text):
 def test_what_a_censored_column_refuses_later(learn):
     column = learn(["1", "2", "<0.5", ">9"])
     for cell, text in {
-        "<0.3": "'col' has 1 interval.*not seen in training: '-inf to 0.3'",
         "?": "'col' holds '[?]'",
         "-1": "not positive",
     }.items():
         with pytest.raises(ValueError, match=text):
             encode_column(column, read(pd.Series([cell, "1"]), "col"))
+
+
+def test_intervals_of_another_table_come_after_those_of_training(learn):
+    column = learn(["1", "2", "<0.5", ">9"])
+    reading = read(pd.Series(["<0.3", ">9", "1", "2-3", None]), "col")
+    more = with_intervals(column, reading)
+    assert more.intervals == (*column.intervals, (-np.inf, 0.3), (2.0, 3.0))
+    assert (more.location, more.scale) == (column.location, column.scale)
+    codes = encode_column(more, reading)
+    assert (codes[[0, 1, 3]] - CODE_BASE).tolist() == [2.0, 1.0, 3.0]
+    assert with_intervals(column, read(pd.Series(["<0.5", "7"]), "col")) is column
 
 
 def test_constant_censored_column(learn):
