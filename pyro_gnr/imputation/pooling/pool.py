@@ -32,7 +32,7 @@ def pool(
     """Do an analysis on each of M completed tables and pool the estimates.
 
     Rubin's rules where each table has its own member, nested rules where members have several
-    tables each; the result says which.
+    tables each, as many or not; the result says which.
 
     Args:
         tables: M >= 2 completed tables of the same rows.
@@ -56,8 +56,8 @@ def pool(
     Raises:
         ModuleNotFoundError: a formula is given and statsmodels is not installed.
         TypeError: `tables` is one table, or `analysis`, or what it gives, is none of the above.
-        ValueError: there are fewer than 2 tables, members have different numbers of them, tables
-            give different terms, numbers are not finite, or an option does not fit.
+        ValueError: there are fewer than 2 tables, tables give different terms, numbers are not
+            finite, or an option does not fit.
 
     Example:
         >>> import pandas as pd

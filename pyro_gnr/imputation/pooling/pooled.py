@@ -31,8 +31,9 @@ class Pooled(pd.DataFrame):
 
     `estimate`; `ubar`, `b` and `t`, its variance within tables, between them, and in total;
     `dfcom` and `df`, degrees of freedom for complete data and here; `riv` (t - ubar) / ubar,
-    `lambda` (t - ubar) / t and `fmi`, the fraction of missing information. With nested rules `b`
-    is the variance between members and `w` that between tables of one member.
+    `lambda` (t - ubar) / t and `fmi`, the fraction of missing information. With nested rules
+    `estimate` and `ubar` are means over members of members' means, `b` is the variance between
+    members and `w` that between tables of one member.
 
     Parts of it and what is computed from it are plain pandas tables. Made by
     `MultipleImputation.pool` and `pool`.
@@ -212,7 +213,7 @@ class Pooled(pd.DataFrame):
         """
         nesting, w = self._nesting, self["w"] if "w" in self else 0.0 * self["b"]
         parts = {
-            str(term): Precision(fmi, b, inner, nesting.n_members, nesting.per_member)
+            str(term): Precision(fmi, b, inner, nesting.n_members, nesting.m, nesting.per_member)
             for term, fmi, b, inner in zip(
                 self.index, self["fmi"], self["b"] / self["t"], w / self["t"], strict=True
             )

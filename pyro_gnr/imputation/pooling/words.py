@@ -21,9 +21,13 @@ def heading(nesting: Nesting) -> str:
         >>> from pyro_gnr.imputation.pooling.nesting import nest
         >>> heading(nest([0, 0, 1, 1], 4))
         'pooled over 4 tables, 2 of each of 2 members, by nested rules (Shen 2000)'
+        >>> heading(nest([0, 0, 0, 1, 1], 5))
+        'pooled over 5 tables, 2 to 3 of each of 2 members, by nested rules (Shen 2000)'
     """
     if nesting.rule == "nested":
-        of = f"{nesting.per_member} of each of {nesting.n_members} members, by nested rules"
+        fewest, most = min(nesting.counts), max(nesting.counts)
+        each = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        of = f"{each} of each of {nesting.n_members} members, by nested rules"
         return f"pooled over {nesting.m} tables, {of} (Shen 2000)"
     of = " of one member" if nesting.one_member else ""
     return f"pooled over {nesting.m} tables{of}, by Rubin's rules"
