@@ -15,6 +15,7 @@ from pyro_gnr.imputation.pooling.analysis import Studied, Study
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.pooling.likelihood_ratio import d3, likelihood_ratios
 from pyro_gnr.imputation.pooling.nesting import Nesting
+from pyro_gnr.imputation.pooling.origin import origin_notes, spread_departures
 from pyro_gnr.imputation.pooling.rules import Moments, moments, spread
 from pyro_gnr.imputation.pooling.terms import find_terms
 from pyro_gnr.imputation.pooling.wald import PooledTest, d1, d2
@@ -56,6 +57,9 @@ class Pooled(pd.DataFrame):
     def of(cls, study: Study, nesting: Nesting, *, dfcom: float | None = None) -> Pooled:
         """Do the analysis on all tables and pool it.
 
+        Barnard and Rubin's degrees of freedom take all variance between tables for lost data.
+        Where departures from the model have a prior much of it is none: dfcom plays no part then.
+
         Args:
             study: tables and analysis.
             nesting: which tables belong together.
@@ -66,6 +70,8 @@ class Pooled(pd.DataFrame):
         """
         studied = study.run()
         freedom = studied.dfcom if dfcom is None else dfcom
+        if spread_departures(study.tables):
+            freedom = np.inf
         found = moments(studied.values, studied.covariances, nesting)
         parts = spread(found, freedom)
         columns = {"estimate": found.estimate, **parts._asdict()}
@@ -107,7 +113,9 @@ class Pooled(pd.DataFrame):
     @property
     def notes(self) -> list[str]:
         """What to know before using the numbers."""
-        return notes(self._nesting, self._studied, len(self._study.tables[0]), self.advice())
+        rows = len(self._study.tables[0])
+        general, advice = notes(self._nesting, self._studied, rows), self.advice()
+        return [*general, *origin_notes(self._study.tables), advice.text]
 
     def __repr__(self) -> str:
         table = self.rename_axis(None).to_string(float_format="{:.4g}".format)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pyro_gnr.imputation.pooling.advice import Advice
 from pyro_gnr.imputation.pooling.analysis import Studied
 from pyro_gnr.imputation.pooling.nesting import Nesting
 
@@ -33,8 +32,8 @@ def heading(nesting: Nesting) -> str:
     return f"pooled over {nesting.m} tables{of}, by Rubin's rules"
 
 
-def notes(nesting: Nesting, studied: Studied, n_rows: int, advice: Advice) -> list[str]:
-    """List what to know before using the numbers."""
+def notes(nesting: Nesting, studied: Studied, n_rows: int) -> list[str]:
+    """List what to know of members, fits and rows before using the numbers."""
     found = [ONE_MEMBER] if nesting.one_member else []
     if studied.not_converged:
         numbers = ", ".join(map(str, studied.not_converged))
@@ -42,4 +41,4 @@ def notes(nesting: Nesting, studied: Studied, n_rows: int, advice: Advice) -> li
     left_out = 0 if studied.n_rows is None else n_rows - studied.n_rows
     if left_out > 0:
         found.append(f"{left_out} of {n_rows} rows were left out: other columns have holes, too")
-    return [*found, advice.text]
+    return found
