@@ -115,7 +115,8 @@ class Pooled(pd.DataFrame):
         """What to know before using the numbers."""
         rows = len(self._study.tables[0])
         general, advice = notes(self._nesting, self._studied, rows), self.advice()
-        return [*general, *origin_notes(self._study.tables), advice.text]
+        own = getattr(self._study.analyse, "notes", ())
+        return [*general, *own, *origin_notes(self._study.tables), advice.text]
 
     def __repr__(self) -> str:
         table = self.rename_axis(None).to_string(float_format="{:.4g}".format)

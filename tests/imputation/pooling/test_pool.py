@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from scipy import stats
 from sklearn.linear_model import BayesianRidge, LinearRegression
 
 from pyro_gnr import pool, pool_scalar
@@ -216,6 +217,14 @@ SINGLE = pd.DataFrame({"bmi": [1.0, 2.0]})
             TypeError,
             "table 1 of 6: LinearRegression has no standard errors",
         ),
+        (
+            lambda t: stats.ttest_ind(t["bmi"][::2], t["bmi"][1::2]),
+            {},
+            TypeError,
+            r"table 1 of 6.*TtestResult.*p-value is no variance: return \(estimate, variance\)",
+        ),
+        (lambda t: stats.pearsonr(t["bmi"], t["age"]), {}, TypeError, "p-value is no variance"),
+        (lambda t: stats.linregress(t["bmi"], t["age"]), {}, TypeError, "p-value is no variance"),
         (lambda t: "x", {}, TypeError, "the analysis gave str, expected a pair"),
         (lambda t: (1.0,), {}, TypeError, "a tuple of 1"),
         (lambda t: ("x", 1.0), {}, TypeError, "expected a pair"),
@@ -246,13 +255,14 @@ def test_bad_tables(tables):
         pool([*tables[:2], fewer], "bmi ~ ward")
 
 
-def test_an_error_of_an_analysis_says_on_which_table(tables):
+@pytest.mark.parametrize("error", [RuntimeError, ZeroDivisionError, np.linalg.LinAlgError])
+def test_an_error_of_an_analysis_says_on_which_table(tables, error):
     def failing(table):
         if table is tables[3]:
-            raise RuntimeError("no luck")
+            raise error("no luck")
         return by_hand(table)
 
-    with pytest.raises(RuntimeError, match="no luck") as caught:
+    with pytest.raises(error, match="no luck") as caught:
         pool(tables, failing)
     assert caught.value.__notes__ == ["This was on table 4 of 6."]
 
