@@ -109,8 +109,8 @@ class Formula:
 
     @property
     def _model(self) -> str:
-        """Name of the class."""
-        return str(self.build.__self__.__name__)
+        """Name of the class, whose method makes the model."""
+        return str(getattr(self.build, "__self__", self.build).__name__)
 
     def _codes(self) -> dict[Any, int] | None:
         levels = (self.levels or {}).get(self.outcome)
@@ -146,7 +146,7 @@ class Formula:
             many = "endog has evaluated to an array with multiple columns" in str(error)
             raise ValueError(self._cannot(MANY_COLUMNS if many else error)) from error
         # A GLM takes two columns for successes and failures, here those of the first level.
-        outcome = model.endog_names
+        outcome = getattr(model, "endog_names", None)
         if isinstance(outcome, list) and any(str(name).endswith("]") for name in outcome):
             raise ValueError(self._cannot(MANY_COLUMNS))
         return model
