@@ -35,7 +35,7 @@ def errors(*, before_work: bool = False) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:
-        text = str(error)
+        text = " ".join([str(error), *getattr(error, "__notes__", ())])
         if isinstance(error, OSError) and error.filename and error.strerror:
             text = f"{error.filename}: {error.strerror}"
         typer.echo(f"pyro-gnr: {as_options(text)}", err=True)

@@ -120,7 +120,8 @@ def constrained_parts(
     if counts.inconsistent:
         warnings.warn(
             f"{counts.inconsistent:,} rows (of {bad.size:,} in all tables) are inconsistent after "
-            f"{rule.tries} tries: see `constraints`, and `repair`.",
+            f"{rule.tries} {'try' if rule.tries == 1 else 'tries'}: see `constraints`, and "
+            "`repair`.",
             stacklevel=4,
         )
     return work.values, work.derived, counts

@@ -331,7 +331,9 @@ class MultipleImputation:
             analysis: a formula for statsmodels, a statsmodels model class with `formula`, an
                 estimator with standard errors and `target`, or a function of a completed table
                 that gives (estimates, covariance) or a tidy table.
-            dfcom: degrees of freedom for complete data; those of the analysis if None.
+            dfcom: degrees of freedom for complete data; those of the analysis if None. Without
+                effect where a departure (`adjusted`) has a prior: what that adds to the variance
+                is no lost data, and degrees of freedom are those of many rows.
             formula: of a model class.
             model: of a formula, such as "logit"; "ols" if None.
             model_options: more arguments of a statsmodels model.

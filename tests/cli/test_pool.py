@@ -58,6 +58,13 @@ def test_members_of_a_long_table(run, impute, table, tmp_path):
     assert "of one member" not in ran.out
 
 
+def test_members_with_other_numbers_of_tables(run, impute, table, tmp_path):
+    assert impute(table, tmp_path / "long.csv", "--members", 2, m=5).status == 0
+    ran = run("pool", tmp_path / "long.csv", "--formula", FORMULA)
+    assert ran.status == 0, ran.err
+    assert "pooled over 5 tables, 2 to 3 of each of 2 members, by nested rules" in ran.out
+
+
 def test_members_come_from_the_manifest(run, completed):
     path = completed / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -76,6 +83,19 @@ def test_models_levels_and_quiet(run, completed):
     assert ran.status == 0, ran.err
     assert "90% intervals" in ran.out
     assert run("pool", completed, "--formula", FORMULA, "--quiet").out == ""
+
+
+def test_an_error_says_on_which_table(run, completed):
+    ran = run("pool", completed, "--formula", "income ~ children + I(2 * children)")
+    assert ran.status == 2
+    assert "terms ['I(2 * children)'] are 0 throughout or follow" in ran.err
+    assert "This was on table 1 of 4." in ran.err
+
+
+def test_outcomes_of_levels(run, completed):
+    ran = run("pool", completed, "--formula", "region ~ children", "--model", "mnlogit")
+    assert ran.status == 0, ran.err
+    assert "region: " in ran.out
 
 
 @pytest.mark.parametrize(

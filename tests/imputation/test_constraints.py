@@ -141,7 +141,7 @@ def test_rows_that_cannot_be_consistent_are_repaired_or_counted(imputation):
     assert stuck.constraints.inconsistent >= 4 * int(people()["high"].isna().sum())
     assert stuck.constraints.inconsistent <= 4 * n
     assert not {c.name: c for c in stuck.ledger().checks}["constraints"].passed
-    with pytest.warns(UserWarning, match="are inconsistent after 1 tries"):
+    with pytest.warns(UserWarning, match="are inconsistent after 1 try:"):
         found = imputation.constrained(keep=never, repair=mended, tries=1)
     missing = people()["high"].isna()
     assert all((table["high"][missing] == 2000.0).all() for table in found)

@@ -22,14 +22,16 @@ class Precision(NamedTuple):
         between: b / t, variance between members.
         within: w / t, variance between tables of one member; 0 with Rubin's rules.
         n_members: G.
-        per_member: R.
+        m: tables.
+        per_member: R, the harmonic mean of tables a member.
     """
 
     fmi: float
     between: float
     within: float
     n_members: int
-    per_member: int
+    m: int
+    per_member: float
 
     def df(self, per_member: float | None = None) -> float:
         """Give the degrees of freedom of what holes add, now or with R tables of each member."""
@@ -37,13 +39,14 @@ class Precision(NamedTuple):
         r = self.per_member if per_member is None else per_member
         if r == 1 and self.per_member == 1:
             return g - 1
+        of_w = self.m - g if per_member is None else g * (r - 1)
         # Members' means vary by themselves and, by w / R, by their tables.
         own = max(self.between - self.within / self.per_member, 0.0)
         b = (1 + 1 / g) * (self.between if per_member is None else own + self.within / r)
         w = (1 - 1 / r) * self.within
         if b + w == 0:
-            return g * r - 1 if math.isfinite(r) else math.inf
-        inverse = (b / (b + w)) ** 2 / (g - 1) + (w / (b + w)) ** 2 / (g * (r - 1))
+            return g + of_w - 1
+        inverse = (b / (b + w)) ** 2 / (g - 1) + (w / (b + w)) ** 2 / of_w
         return 1 / inverse if inverse > 0 else math.inf
 
 
@@ -141,7 +144,7 @@ def advise(
         ValueError: `cv` is not positive, or `level` not in (0, 1).
 
     Example:
-        >>> few = Precision(fmi=0.4, between=0.3, within=0.02, n_members=5, per_member=4)
+        >>> few = Precision(fmi=0.4, between=0.3, within=0.02, n_members=5, m=20, per_member=4)
         >>> advice = advise({"age": few}, one_member=False)
         >>> advice.limit, advice.members, advice.m
         ('members', 89, 356)
@@ -152,25 +155,26 @@ def advise(
     nu = part.df()
     upper = upper_fmi(part.fmi, nu + 1, level)
     needed = _needed(upper, cv)
-    members, per_member, limit = _plan(part, nu, needed, one_member=one_member)
-    m = members * per_member
+    m, members, limit = _plan(part, nu, needed, one_member=one_member)
     text = _in_words(part, term, m, members, limit, cv=cv, one_member=one_member)
     own = 1 if one_member else members
     return Advice(m, own, limit, term, part.fmi, upper, text)
 
 
 def _plan(part: Precision, nu: float, needed: float, *, one_member: bool) -> tuple[int, int, str]:
-    """Members, tables of each, and what is short."""
-    g, r = part.n_members, part.per_member
+    """Tables, members, and what is short; what is advised has as many tables of each member."""
+    g, r = part.n_members, math.ceil(part.m / part.n_members)
     if needed <= nu:
-        return g, r, "members" if one_member else "nothing"
+        return part.m, g, "members" if one_member else "nothing"
     if r == 1:  # each table has its own member, or all have one
-        return math.ceil(needed + 1), 1, "members" if one_member else "tables"
+        m = math.ceil(needed + 1)
+        return m, m, "members" if one_member else "tables"
     if needed < part.df(math.inf):
         more = next((n for n in range(r, MOST_TABLES) if part.df(n) >= needed), None)
         if more is not None:
-            return g, more, "tables"
-    return math.ceil(1 + needed * (g - 1) / nu), r, "members"
+            return g * more, g, "tables"
+    members = math.ceil(1 + needed * (g - 1) / nu)
+    return members * r, members, "members"
 
 
 def _in_words(
@@ -183,7 +187,7 @@ def _in_words(
     cv: float,
     one_member: bool,
 ) -> str:
-    now = part.n_members * part.per_member
+    now = part.m
     aim = f"standard errors that repeat within {cv:.0%} (fmi {part.fmi:.2f}, {term})"
     if limit == "nothing" or (one_member and m <= now):
         text = f"{now} tables suffice for {aim}"
@@ -193,7 +197,7 @@ def _in_words(
     else:
         text = (
             f"members, not tables, are the limit: use {members} members instead of "
-            f"{part.n_members}, with {part.per_member} tables of each, for {aim}"
+            f"{part.n_members}, with {m // members} tables of each, for {aim}"
         )
     if one_member:
         text += "; more tables do not stand in for more members"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyro_gnr.imputation.pooling.errors import on_table
 from pyro_gnr.imputation.pooling.estimates import Estimates, as_estimates
 from pyro_gnr.imputation.pooling.estimators import EstimatorFit
 from pyro_gnr.imputation.pooling.formulas import Formula
@@ -98,11 +99,8 @@ class Study:
 
     def fit(self, i: int) -> Any:
         """Do the analysis on table i, 0 <= i < M; its error says on which table it failed."""
-        try:
+        with on_table(i, len(self.tables)):
             return self.analyse(self.tables[i])
-        except Exception as error:
-            error.add_note(f"This was on table {i + 1} of {len(self.tables)}.")
-            raise
 
     def run(self) -> Studied:
         """Do it on all tables.

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyro_gnr.imputation.pooling.checks import check_level
+from pyro_gnr.imputation.pooling.errors import on_table
 from pyro_gnr.imputation.pooling.nesting import as_members
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class MixedDraws:
     def m(self) -> int:
         """Number of tables."""
         return len(next(iter(self.draws.values())))
+
+    def __repr__(self) -> str:
+        size = next(iter(self.draws.values())).shape[1]
+        return f"MixedDraws(m={self.m}, draws a table={size}, parameters={list(self.draws)})"
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Summarise the mixture.
@@ -131,7 +136,12 @@ def pool_draws(
     """
     if not callable(analysis):
         raise TypeError(f"got {analysis!r}, expected a function of a table that gives draws.")
-    found = [_draws(analysis(table), i) for i, table in enumerate(tables, start=1)]
+    kept: Any = tables if hasattr(tables, "__len__") else list(tables)
+    found = []
+    for i, table in enumerate(kept):
+        with on_table(i, len(kept)):
+            output = analysis(table)
+        found.append(_draws(output, i + 1))
     if not found:
         raise ValueError("got no tables, expected at least one.")
     shapes = [{name: values.shape for name, values in one.items()} for one in found]

@@ -57,7 +57,7 @@ def as_estimates(output: Any) -> Estimates:
         Estimates, all finite, with variances that are not negative.
 
     Raises:
-        TypeError: it is none of these.
+        TypeError: it is none of these, such as the result of a test.
         ValueError: shapes do not fit, or numbers are not finite or variances negative.
 
     Example:
@@ -68,6 +68,13 @@ def as_estimates(output: Any) -> Estimates:
     """
     if isinstance(output, Estimates):
         found = output
+    elif hasattr(output, "pvalue") and not hasattr(output, "cov_params"):
+        # Those of scipy are tuples, too: (statistic, p-value).
+        raise TypeError(
+            f"the analysis gave {type(output).__name__}, the result of a test, whose p-value is "
+            "no variance: return (estimate, variance), such as a difference of means and its "
+            "squared standard error; what is pooled has a p-value of its own."
+        )
     elif isinstance(output, tuple):
         found = _from_pair(output)
     elif isinstance(output, pd.DataFrame):

@@ -25,6 +25,9 @@ INTERCEPT = "Intercept"
 def from_statsmodels(results: Any) -> Found:
     """Read terms, estimates, covariance, degrees of freedom, rows and convergence of results.
 
+    Of mixed models these are the fixed effects: variances of random ones are not near normal, and
+    have no error where they are 0.
+
     Args:
         results: what `fit` of a statsmodels model returned.
 
@@ -32,7 +35,9 @@ def from_statsmodels(results: Any) -> Found:
         The same parts as `Estimates`.
     """
     covariance = np.asarray(results.cov_params(), dtype=np.float64)
-    params = results.params
+    params = getattr(results, "fe_params", results.params)
+    if hasattr(results, "fe_params"):
+        covariance = covariance[: len(params), : len(params)]
     # One column an outcome (MNLogit): the covariance goes through one column after the other.
     values = np.asarray(params, dtype=np.float64).ravel(order="F")
     df = getattr(results, "df_resid", np.inf)

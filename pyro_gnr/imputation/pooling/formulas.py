@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from types import ModuleType
 from typing import Any
 
 import numpy as np  # noqa: F401 (formulas say np.log and so on: they see this module's names)
 import pandas as pd
 
+from pyro_gnr.imputation.pooling.designs import check_design
 from pyro_gnr.imputation.pooling.frames import as_pandas
+from pyro_gnr.imputation.pooling.levels import Levels, used_levels, with_levels
+from pyro_gnr.imputation.pooling.named_columns import fit_columns, model_columns
+from pyro_gnr.imputation.pooling.outcomes import (
+    MANY_COLUMNS,
+    as_codes,
+    coding_note,
+    outcome_codes,
+    outcome_name,
+)
 
 __all__ = ["Formula", "formula_api"]
 
@@ -34,10 +45,15 @@ def formula_api() -> ModuleType:
 class Formula:
     """A model of statsmodels with its formula; called with a table it fits that.
 
+    An outcome that is a column of levels (text, category, truth values) is coded: the later of
+    two levels is 1, in declared order or sorted, and more levels are 0, 1, 2, ... for the models
+    that take them. Categories have no terms for levels that no table uses.
+
     Args:
-        formula: such as "bmi ~ age + C(sex)"; a boolean outcome is 1 where it is True.
+        formula: such as "bmi ~ age + C(sex)".
         model: a name in `statsmodels.formula.api` such as "ols" or "logit", or a class.
-        model_options: more arguments of the model, such as `{"family": ...}` of a GLM.
+        model_options: more arguments of the model, such as `{"family": ...}` of a GLM; groups,
+            weights, offsets and times may be names of columns.
         fit_options: arguments of its `fit`, such as `{"cov_type": "HC3"}`.
 
     Raises:
@@ -62,28 +78,82 @@ class Formula:
         if not isinstance(formula, str) or "~" not in formula:
             raise ValueError(f"got formula {formula!r}, expected one such as 'bmi ~ age + sex'.")
         self.formula = formula
+        self.outcome = outcome_name(formula)
+        self.levels: dict[str, Levels] | None = None
         self.build = _builder("ols" if model is None else model)
         self.model_options = dict(model_options or {})
         self.fit_options = dict(fit_options or {})
 
+    def over(self, tables: Iterable[Any]) -> Formula:
+        """Give the same for tables with these levels, so that each is read like the others.
+
+        Raises:
+            ValueError: the model cannot take an outcome of these levels.
+        """
+        found = copy(self)
+        found.levels = used_levels(self.formula, self.outcome, tables)
+        found._codes()
+        return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What was done with levels."""
+        levels, codes = self.levels or {}, self._codes()
+        coded = None if codes is None else coding_note(self.outcome, codes, self._model)
+        unused = [
+            f"no table has {', '.join(map(repr, found.unused))} of {name}: there is no such term"
+            for name, found in levels.items()
+            if found.unused
+        ]
+        return [*([coded] if coded else []), *unused]
+
+    @property
+    def _model(self) -> str:
+        """Name of the class, whose method makes the model."""
+        return str(getattr(self.build, "__self__", self.build).__name__)
+
+    def _codes(self) -> dict[Any, int] | None:
+        levels = (self.levels or {}).get(self.outcome)
+        return None if levels is None else outcome_codes(self.outcome, levels, self._model)
+
     def __call__(self, table: Any) -> Any:
-        """Fit a table, of any library, and give statsmodels' results."""
-        frame = self._with_outcome(_plain(as_pandas(table)))
+        """Fit a table, of any library, and give statsmodels' results.
+
+        Raises:
+            ValueError: the formula, or an option, does not suit the table; or terms cannot be told
+                apart.
+        """
+        if self.levels is None:
+            return self.over([table])(table)
+        frame = with_levels(as_pandas(table), self.levels)
+        codes = self._codes()
+        if codes is not None:
+            frame = frame.assign(**{self.outcome: as_codes(frame[self.outcome], codes)})
+        frame = _plain(frame)
+        model = self._built(frame, model_columns(self.model_options, frame))
+        check_design(model)
+        options = fit_columns(self.fit_options, frame, model)
+        if "disp" in inspect.signature(model.fit).parameters:
+            return model.fit(**{"disp": False, **options})
+        return model.fit(**options)
+
+    def _built(self, frame: pd.DataFrame, options: dict[str, Any]) -> Any:
         try:
-            model = self.build(self.formula, frame, **self.model_options)
+            # By name: the second argument of some models is another.
+            model = self.build(self.formula, data=frame, **options)
         except Exception as error:
             # patsy has its own errors; they name the part of the formula that is wrong.
-            raise ValueError(f"the formula {self.formula!r} cannot be used: {error}") from error
-        if "disp" in inspect.signature(model.fit).parameters:
-            return model.fit(**{"disp": False, **self.fit_options})
-        return model.fit(**self.fit_options)
+            many = "endog has evaluated to an array with multiple columns" in str(error)
+            raise ValueError(self._cannot(MANY_COLUMNS if many else error)) from error
+        # A GLM takes two columns for successes and failures, here those of the first level.
+        outcome = getattr(model, "endog_names", None)
+        if isinstance(outcome, list) and any(str(name).endswith("]") for name in outcome):
+            raise ValueError(self._cannot(MANY_COLUMNS))
+        return model
 
-    def _with_outcome(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """A boolean outcome is 1 where it is True: patsy would make two columns of it."""
-        name = self.formula.partition("~")[0].strip()
-        if name in frame and pd.api.types.is_bool_dtype(frame[name]):
-            return frame.astype({name: "int64"})
-        return frame
+    def _cannot(self, why: object) -> str:
+        given = f" with {self.model_options}" if self.model_options else ""
+        return f"the formula {self.formula!r} cannot be used for {self._model}{given}: {why}"
 
 
 def _builder(model: str | type[Any]) -> Any:

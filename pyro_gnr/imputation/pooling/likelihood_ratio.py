@@ -116,8 +116,14 @@ def log_likelihood(fit: Any, params: Array) -> float:
 
 def _check_same_outcome(larger: Any, smaller: Any, *, table: int) -> None:
     one, other = (np.asarray(fit.model.endog) for fit in (larger, smaller))
-    if one.shape != other.shape or not np.array_equal(one, other):
+    if one.shape != other.shape:
         raise ValueError(
-            f"on table {table} the two models have different outcomes or rows ({one.shape} and "
-            f"{other.shape}), expected the same."
+            f"on table {table} the two models have {len(one)} and {len(other)} rows, expected the "
+            "same: a column of only one of them may have holes."
+        )
+    differ = int((one != other).reshape(len(one), -1).any(1).sum())
+    if differ:
+        raise ValueError(
+            f"on table {table} the outcomes of the two models differ in {differ} of {len(one)} "
+            "rows, expected the same outcome of the same tables."
         )

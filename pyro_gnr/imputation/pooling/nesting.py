@@ -12,30 +12,38 @@ __all__ = ["Nesting", "as_members", "nest"]
 
 
 class Nesting(NamedTuple):
-    """M tables as G members of R tables each.
+    """M tables as G members of R_1, ..., R_G tables.
 
     Attributes:
-        groups: (G, R) positions of tables; R = 1 where Rubin's rules hold.
+        groups: by member, positions (R_g,) of its tables; all R_g = 1 where Rubin's rules hold.
         one_member: all tables came from one member, whose parameters were taken as known.
     """
 
-    groups: NDArray[np.intp]
+    groups: tuple[NDArray[np.intp], ...]
     one_member: bool
 
     @property
     def n_members(self) -> int:
         """G as the rules count it: M where all tables came from one member."""
-        return self.groups.shape[0]
+        return len(self.groups)
 
     @property
-    def per_member(self) -> int:
-        """R as the rules count it."""
-        return self.groups.shape[1]
+    def counts(self) -> tuple[int, ...]:
+        """Tables of each member, R_1, ..., R_G."""
+        return tuple(len(group) for group in self.groups)
+
+    @property
+    def per_member(self) -> float:
+        """R as the rules count it: the harmonic mean of tables a member."""
+        counts = self.counts
+        if min(counts) == max(counts):
+            return float(counts[0])  # exactly
+        return len(counts) / sum(1.0 / count for count in counts)
 
     @property
     def m(self) -> int:
         """Number of tables."""
-        return self.groups.size
+        return sum(self.counts)
 
     @property
     def rule(self) -> str:
@@ -63,7 +71,8 @@ def nest(members: Sequence[int] | NDArray[Any] | None, m: int) -> Nesting:
     """Choose the rules for M tables by the members that they came from.
 
     Each table of its own member, or no word of members: Rubin's rules. All of one member:
-    likewise, but parameter uncertainty is left out. R tables of each of G members: nested rules.
+    likewise, but parameter uncertainty is left out. Several tables of some of G members, as many
+    of each or not: nested rules.
 
     Args:
         members: (M,) whole numbers, equal for tables of one member; None if each has its own.
@@ -73,28 +82,20 @@ def nest(members: Sequence[int] | NDArray[Any] | None, m: int) -> Nesting:
         Tables by member.
 
     Raises:
-        ValueError: there are fewer than 2 tables, not one member a table, or members have
-            different numbers of tables.
+        ValueError: there are fewer than 2 tables, or not one member a table.
 
     Example:
         >>> nest([0, 0, 1, 1, 2, 2], 6).rule, nest([4, 1, 2], 3).rule, nest([0, 0], 2).one_member
         ('nested', 'rubin', True)
-        >>> nest([1, 0, 0, 1], 4).groups.tolist()
-        [[1, 2], [0, 3]]
+        >>> [group.tolist() for group in nest([1, 0, 0, 1, 1], 5).groups]
+        [[1, 2], [0, 3, 4]]
     """
     if m < 2:
         raise ValueError(
             f"got {m} table(s), expected at least 2: one says nothing of what holes cost."
         )
     found = as_members(members, m)
-    if found is None:
-        return Nesting(np.arange(m)[:, None], one_member=False)
-    _, counts = np.unique(found, return_counts=True)
-    if len(counts) == 1:
-        return Nesting(np.arange(m)[:, None], one_member=True)
-    if counts.min() != counts.max():
-        raise ValueError(
-            f"got members with {counts.min()} to {counts.max()} tables, expected the same number "
-            f"of each: impute a multiple of {len(counts)} tables."
-        )
-    return Nesting(np.argsort(found, kind="stable").reshape(len(counts), -1), one_member=False)
+    names = np.arange(m) if found is None else np.unique(found)
+    if found is None or len(names) == 1:
+        return Nesting(tuple(np.arange(m)[:, None]), one_member=found is not None)
+    return Nesting(tuple(np.flatnonzero(found == name) for name in names), one_member=False)

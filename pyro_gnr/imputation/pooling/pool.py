@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pyro_gnr.imputation.pooling.analysis import Options, Study, as_function
 from pyro_gnr.imputation.pooling.checks import check_positive
+from pyro_gnr.imputation.pooling.formulas import Formula
 from pyro_gnr.imputation.pooling.nesting import nest
 from pyro_gnr.imputation.pooling.pooled import Pooled
 
@@ -32,11 +33,12 @@ def pool(
     """Do an analysis on each of M completed tables and pool the estimates.
 
     Rubin's rules where each table has its own member, nested rules where members have several
-    tables each; the result says which.
+    tables each, as many or not; the result says which.
 
     Args:
         tables: M >= 2 completed tables of the same rows.
-        analysis: a formula for statsmodels ("bmi ~ age + sex"); a model class of statsmodels with
+        analysis: a formula for statsmodels ("bmi ~ age + sex"; an outcome of levels is coded, and
+            the result's notes say how); a model class of statsmodels with
             `formula`; an estimator as in scikit-learn that has standard errors, with `target`; or
             a function of a table that gives (estimates, covariance), (estimates, covariance,
             degrees of freedom), a tidy table (term, estimate, std.error), or a fitted model.
@@ -45,7 +47,8 @@ def pool(
             if it has none.
         formula: of a model class.
         model: of a formula: "ols" (the default), "logit", "glm", ...
-        model_options: more arguments of a statsmodels model, such as `{"family": ...}`.
+        model_options: more arguments of a statsmodels model, such as `{"family": ...}`; groups,
+            weights and offsets may be names of columns. Of mixed models fixed effects are pooled.
         fit_options: arguments of its `fit`, such as `{"cov_type": "HC3"}`.
         target: column that an estimator predicts.
         features: columns that it predicts it from; all others if None.
@@ -56,8 +59,9 @@ def pool(
     Raises:
         ModuleNotFoundError: a formula is given and statsmodels is not installed.
         TypeError: `tables` is one table, or `analysis`, or what it gives, is none of the above.
-        ValueError: there are fewer than 2 tables, members have different numbers of them, tables
-            give different terms, numbers are not finite, or an option does not fit.
+        ValueError: there are fewer than 2 tables, tables give different terms, terms of a formula
+            cannot be told apart, numbers are not finite, or an option does not fit. An error of
+            the analysis keeps its type and gets a note of the table.
 
     Example:
         >>> import pandas as pd
@@ -79,5 +83,8 @@ def pool(
         formula=formula, model=model, model_options=model_options, fit_options=fit_options,
         target=target, features=features,
     )  # fmt: skip
-    study = Study(kept, as_function(analysis, options))
+    analyse = as_function(analysis, options)
+    if isinstance(analyse, Formula):
+        analyse = analyse.over(kept)
+    study = Study(kept, analyse)
     return Pooled.of(study, nesting, dfcom=dfcom)

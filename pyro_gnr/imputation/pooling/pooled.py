@@ -15,6 +15,7 @@ from pyro_gnr.imputation.pooling.analysis import Studied, Study
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.pooling.likelihood_ratio import d3, likelihood_ratios
 from pyro_gnr.imputation.pooling.nesting import Nesting
+from pyro_gnr.imputation.pooling.origin import origin_notes, spread_departures
 from pyro_gnr.imputation.pooling.rules import Moments, moments, spread
 from pyro_gnr.imputation.pooling.terms import find_terms
 from pyro_gnr.imputation.pooling.wald import PooledTest, d1, d2
@@ -31,8 +32,9 @@ class Pooled(pd.DataFrame):
 
     `estimate`; `ubar`, `b` and `t`, its variance within tables, between them, and in total;
     `dfcom` and `df`, degrees of freedom for complete data and here; `riv` (t - ubar) / ubar,
-    `lambda` (t - ubar) / t and `fmi`, the fraction of missing information. With nested rules `b`
-    is the variance between members and `w` that between tables of one member.
+    `lambda` (t - ubar) / t and `fmi`, the fraction of missing information. With nested rules
+    `estimate` and `ubar` are means over members of members' means, `b` is the variance between
+    members and `w` that between tables of one member.
 
     Parts of it and what is computed from it are plain pandas tables. Made by
     `MultipleImputation.pool` and `pool`.
@@ -55,6 +57,9 @@ class Pooled(pd.DataFrame):
     def of(cls, study: Study, nesting: Nesting, *, dfcom: float | None = None) -> Pooled:
         """Do the analysis on all tables and pool it.
 
+        Barnard and Rubin's degrees of freedom take all variance between tables for lost data.
+        Where departures from the model have a prior much of it is none: dfcom plays no part then.
+
         Args:
             study: tables and analysis.
             nesting: which tables belong together.
@@ -65,6 +70,8 @@ class Pooled(pd.DataFrame):
         """
         studied = study.run()
         freedom = studied.dfcom if dfcom is None else dfcom
+        if spread_departures(study.tables):
+            freedom = np.inf
         found = moments(studied.values, studied.covariances, nesting)
         parts = spread(found, freedom)
         columns = {"estimate": found.estimate, **parts._asdict()}
@@ -106,7 +113,10 @@ class Pooled(pd.DataFrame):
     @property
     def notes(self) -> list[str]:
         """What to know before using the numbers."""
-        return notes(self._nesting, self._studied, len(self._study.tables[0]), self.advice())
+        rows = len(self._study.tables[0])
+        general, advice = notes(self._nesting, self._studied, rows), self.advice()
+        own = getattr(self._study.analyse, "notes", ())
+        return [*general, *own, *origin_notes(self._study.tables), advice.text]
 
     def __repr__(self) -> str:
         table = self.rename_axis(None).to_string(float_format="{:.4g}".format)
@@ -212,7 +222,7 @@ class Pooled(pd.DataFrame):
         """
         nesting, w = self._nesting, self["w"] if "w" in self else 0.0 * self["b"]
         parts = {
-            str(term): Precision(fmi, b, inner, nesting.n_members, nesting.per_member)
+            str(term): Precision(fmi, b, inner, nesting.n_members, nesting.m, nesting.per_member)
             for term, fmi, b, inner in zip(
                 self.index, self["fmi"], self["b"] / self["t"], w / self["t"], strict=True
             )

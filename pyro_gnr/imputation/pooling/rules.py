@@ -1,13 +1,19 @@
 r"""Rubin's rules and the nested ones, which are the same where R = 1.
 
-G members have R tables each. Q_gr and U_gr are the estimate and its variance on table r of member
-g, U the mean of U_gr, b the variance of members' mean estimates, w the mean variance within
-members. Then (Shen 2000; with R = 1 Rubin 1987, ch. 3)
+G members have R tables each, M = G R. Q_gr and U_gr are the estimate and its variance on table r
+of member g, U the mean of U_gr, b the variance of members' mean estimates, w the mean variance
+within members. Then (Shen 2000; with R = 1 Rubin 1987, ch. 3)
 
     T = U + (1 + 1/G) b + (1 - 1/R) w,
-    1/nu = [(1 + 1/G) b / T]^2 / (G - 1) + [(1 - 1/R) w / T]^2 / (G (R - 1)).
+    1/nu = [(1 + 1/G) b / T]^2 / (G - 1) + [(1 - 1/R) w / T]^2 / (M - G).
 
 In Shen's letters b = MSb / R and w = MSw.
+
+Where members have different numbers R_g of tables the step is ours: estimate and U are means over
+members of members' means, w = (sum of squares within members) / (M - G), and R is the harmonic
+mean of R_g. With s_b^2 between members and s_w^2 between tables of one, E[b] = s_b^2 + s_w^2 / R
+and E[w] = s_w^2, so that T is as unbiased as where all R_g are R. Degrees of freedom are then
+approximate, since members' means vary by different amounts.
 """
 
 from __future__ import annotations
@@ -31,9 +37,10 @@ class Moments(NamedTuple):
         estimate: (p,).
         ubar: (p, p) mean of covariances within tables.
         b: (p, p) covariance of members' means; of tables where each has its own member.
-        w: (p, p) mean covariance of tables within members; 0 where each has its own.
+        w: (p, p) pooled covariance of tables within members; 0 where each has its own.
         n_members: G.
-        per_member: R.
+        per_member: R, the harmonic mean of tables a member.
+        n_tables: M.
     """
 
     estimate: Array
@@ -41,7 +48,13 @@ class Moments(NamedTuple):
     b: Array
     w: Array
     n_members: int
-    per_member: int
+    per_member: float
+    n_tables: int
+
+    @property
+    def within_df(self) -> int:
+        """Degrees of freedom of w, the sum of R_g - 1."""
+        return self.n_tables - self.n_members
 
     @property
     def shares(self) -> tuple[float, float]:
@@ -92,16 +105,21 @@ def moments(estimates: Array, covariances: Array, nesting: Nesting) -> Moments:
     Returns:
         Moments; off-diagonal numbers are NaN where those of covariances are.
     """
-    grouped = estimates[nesting.groups]  # (G, R, p)
-    means = grouped.mean(1)
+    groups, n_members, m = nesting.groups, nesting.n_members, nesting.m
+    means = _means(estimates, nesting)
     estimate = means.mean(0)
-    b = _sum_of_squares(means - estimate) / (nesting.n_members - 1)
+    b = _sum_of_squares(means - estimate) / (n_members - 1)
     w = np.zeros_like(b)
-    if nesting.per_member > 1:
-        within = (grouped - means[:, None]).reshape(-1, len(estimate))
-        w = _sum_of_squares(within) / (nesting.n_members * (nesting.per_member - 1))
-    ubar = covariances.mean(0)
-    return Moments(estimate, ubar, b, w, nesting.n_members, nesting.per_member)
+    if m > n_members:
+        apart = [estimates[group] - mean for group, mean in zip(groups, means, strict=True)]
+        w = _sum_of_squares(np.concatenate(apart)) / (m - n_members)
+    ubar = _means(covariances, nesting).mean(0)
+    return Moments(estimate, ubar, b, w, n_members, nesting.per_member, m)
+
+
+def _means(values: Array, nesting: Nesting) -> Array:
+    """Members' means, (G, ...): each counts once, however many tables it has."""
+    return np.stack([values[group].mean(0) for group in nesting.groups])
 
 
 def _sum_of_squares(deviations: Array) -> Array:
@@ -131,8 +149,8 @@ def spread(found: Moments, dfcom: ArrayLike) -> Spread:
     t = ubar + from_b + from_w
     lambda_ = (from_b + from_w) / t
     inverse = (from_b / t) ** 2 / (found.n_members - 1)
-    if found.per_member > 1:
-        inverse = inverse + (from_w / t) ** 2 / (found.n_members * (found.per_member - 1))
+    if found.within_df:
+        inverse = inverse + (from_w / t) ** 2 / found.within_df
     nu_com = float(np.asarray(dfcom))
     with np.errstate(divide="ignore"):
         if np.isfinite(nu_com):

@@ -23,8 +23,8 @@ class PooledScalar:
     Attributes:
         m: number of tables.
         rule: `rubin` or `nested`.
-        estimate: mean of the tables' estimates.
-        ubar: mean of their variances.
+        estimate: mean of the tables' estimates; of members' means, with nested rules.
+        ubar: mean of their variances, likewise.
         b: variance of estimates between tables (between members, with nested rules).
         w: variance between tables of one member; 0 with Rubin's rules.
         t: total variance.
@@ -79,8 +79,9 @@ def pool_scalar(
     """Pool one quantity that was estimated on each of M tables.
 
     estimate = mean Q, t = mean U + (1 + 1/M) var Q, and a t distribution with Barnard and Rubin's
-    degrees of freedom (Rubin 1987; Barnard & Rubin 1999). Where several tables came from each
-    member nested rules are used (Shen 2000).
+    degrees of freedom (Rubin 1987; Barnard & Rubin 1999). Where several tables came from one
+    member nested rules are used (Shen 2000), in which members count alike, whatever their numbers
+    of tables.
 
     Args:
         Q: (M,) estimates.
@@ -94,7 +95,7 @@ def pool_scalar(
 
     Raises:
         ValueError: Q and U are not M >= 2 finite numbers each, a variance is negative or all are
-            0, n - k is not positive, or members do not have equally many tables.
+            0, n - k is not positive, or there is not one member a table.
 
     Example:
         >>> pooled = pool_scalar([10.1, 10.4, 9.9, 10.0], [0.25, 0.24, 0.26, 0.25], n=50, k=2)
@@ -114,9 +115,10 @@ def pool_scalar(
     if (variances < 0).any() or not variances.any():
         raise ValueError(f"got U={U!r}, expected variances: not negative, and not all 0.")
     dfcom = check_positive(n - k, f"n - k = {n!r} - {k!r}")
-    found = spread(moments(estimates[:, None], variances[:, None, None], nesting), dfcom)
-    parts = {name: float(np.ravel(value)[0]) for name, value in found._asdict().items()}
-    mean = float(estimates[nesting.groups].mean(1).mean())
+    found = moments(estimates[:, None], variances[:, None, None], nesting)
+    spreads = spread(found, dfcom)._asdict().items()
+    parts = {name: float(np.ravel(value)[0]) for name, value in spreads}
+    mean = found.estimate.item()
     return PooledScalar(m=nesting.m, rule=nesting.rule, estimate=mean, **parts)
 
 

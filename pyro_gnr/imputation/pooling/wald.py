@@ -42,7 +42,7 @@ def d1(found: Moments, *, dfcom: float = np.inf, value: ArrayLike = 0.0) -> Pool
     Reiter 2007 for its degrees of freedom where those of complete data are finite). With nested
     rules r = r_b + r_w from members and tables, and
 
-        df2 = (k + 1) / 2 / (s_b^2 / (G - 1) + s_w^2 / (G (R - 1))),   s = r_b or r_w over 1 + r,
+        df2 = (k + 1) / 2 / (s_b^2 / (G - 1) + s_w^2 / (M - G)),   s = r_b or r_w over 1 + r,
 
     Shen's degrees of freedom in the place of Rubin's (1987, p. 137). One term alone has the
     degrees of freedom of this test, not of its t test, as in mice.
@@ -87,7 +87,7 @@ def d1(found: Moments, *, dfcom: float = np.inf, value: ArrayLike = 0.0) -> Pool
     from_b = max(of_b * float(np.trace(found.b @ inverse)) / k, 0.0)
     from_w = max(of_w * float(np.trace(found.w @ inverse)) / k, 0.0)
     r = from_b + from_w
-    if found.per_member == 1:
+    if not found.within_df:
         df2 = denominator_df(k, found.n_members, r, dfcom)
     else:
         df2 = _nested_df(found, k, from_b, from_w, dfcom)
@@ -170,7 +170,7 @@ def _with_few_rows(df: float, r: float, dfcom: float) -> float:
 def _nested_df(found: Moments, k: int, from_b: float, from_w: float, dfcom: float) -> float:
     r = from_b + from_w
     inverse = (from_b / (1 + r)) ** 2 / (found.n_members - 1)
-    inverse += (from_w / (1 + r)) ** 2 / (found.n_members * (found.per_member - 1))
+    inverse += (from_w / (1 + r)) ** 2 / found.within_df
     df = (k + 1) / 2 / inverse if inverse > 0 else np.inf
     return _with_few_rows(df, r, dfcom) if np.isfinite(dfcom) else df
 

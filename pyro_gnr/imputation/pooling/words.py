@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pyro_gnr.imputation.pooling.advice import Advice
 from pyro_gnr.imputation.pooling.analysis import Studied
 from pyro_gnr.imputation.pooling.nesting import Nesting
 
@@ -21,16 +20,20 @@ def heading(nesting: Nesting) -> str:
         >>> from pyro_gnr.imputation.pooling.nesting import nest
         >>> heading(nest([0, 0, 1, 1], 4))
         'pooled over 4 tables, 2 of each of 2 members, by nested rules (Shen 2000)'
+        >>> heading(nest([0, 0, 0, 1, 1], 5))
+        'pooled over 5 tables, 2 to 3 of each of 2 members, by nested rules (Shen 2000)'
     """
     if nesting.rule == "nested":
-        of = f"{nesting.per_member} of each of {nesting.n_members} members, by nested rules"
+        fewest, most = min(nesting.counts), max(nesting.counts)
+        each = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        of = f"{each} of each of {nesting.n_members} members, by nested rules"
         return f"pooled over {nesting.m} tables, {of} (Shen 2000)"
     of = " of one member" if nesting.one_member else ""
     return f"pooled over {nesting.m} tables{of}, by Rubin's rules"
 
 
-def notes(nesting: Nesting, studied: Studied, n_rows: int, advice: Advice) -> list[str]:
-    """List what to know before using the numbers."""
+def notes(nesting: Nesting, studied: Studied, n_rows: int) -> list[str]:
+    """List what to know of members, fits and rows before using the numbers."""
     found = [ONE_MEMBER] if nesting.one_member else []
     if studied.not_converged:
         numbers = ", ".join(map(str, studied.not_converged))
@@ -38,4 +41,4 @@ def notes(nesting: Nesting, studied: Studied, n_rows: int, advice: Advice) -> li
     left_out = 0 if studied.n_rows is None else n_rows - studied.n_rows
     if left_out > 0:
         found.append(f"{left_out} of {n_rows} rows were left out: other columns have holes, too")
-    return [*found, advice.text]
+    return found

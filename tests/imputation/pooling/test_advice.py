@@ -41,7 +41,7 @@ def test_a_standard_error_with_so_many_tables_repeats_so_well():
 
 def precision(b, w, G, R):
     t = 1 + (1 + 1 / G) * b + (1 - 1 / R) * w
-    return Precision((t - 1) / t, b / t, w / t, G, R)
+    return Precision((t - 1) / t, b / t, w / t, G, G * R, R)
 
 
 def test_degrees_of_freedom_are_those_of_the_rules():
@@ -49,9 +49,24 @@ def test_degrees_of_freedom_are_those_of_the_rules():
     Q = rng.normal(size=(12, 1)) + np.repeat(rng.normal(size=(4, 1)), 3, axis=0)
     found = moments(Q, np.ones((12, 1, 1)), nest(np.repeat(range(4), 3), 12))
     one = spread(found, np.inf)
-    part = Precision(one.fmi[0], (one.b / one.t)[0], (one.w / one.t)[0], 4, 3)
+    part = Precision(one.fmi[0], (one.b / one.t)[0], (one.w / one.t)[0], 4, 12, 3)
     assert part.df() == pytest.approx((one.df * one.lambda_**2).item())
     assert part.df(3) == pytest.approx(part.df())
+
+
+def test_members_with_other_numbers_of_tables():
+    rng = np.random.default_rng(1)
+    Q, nesting = rng.normal(size=(20, 1)), nest(np.arange(20) % 3, 20)
+    one = spread(moments(Q, np.ones((20, 1, 1)), nesting), np.inf)
+    of_t = (one.fmi[0], (one.b / one.t)[0], (one.w / one.t)[0])
+    part = Precision(*of_t, 3, 20, nesting.per_member)
+    assert part.df() == pytest.approx((one.df * one.lambda_**2).item())
+    assert part.df(6) < part.df() < part.df(7)
+    enough = advise({"a": part}, one_member=False, cv=0.5)
+    assert (enough.limit, enough.m, enough.members) == ("nothing", 20, 3)
+    more = advise({"a": part}, one_member=False, cv=0.02)
+    assert more.m % more.members == 0
+    assert more.m > 20
 
 
 def test_more_tables_help_where_tables_are_the_limit():
@@ -99,7 +114,7 @@ def test_one_member():
 
 
 def test_no_missing_information():
-    part = Precision(0.0, 0.0, 0.0, 3, 4)
+    part = Precision(0.0, 0.0, 0.0, 3, 12, 4)
     assert part.df() == 11
     assert advise({"a": part}, one_member=False).limit == "nothing"
 

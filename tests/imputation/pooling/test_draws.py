@@ -69,6 +69,23 @@ def test_bad_input(arrays, analysis, error, message):
         pool_draws(arrays, analysis)
 
 
+def test_an_error_says_on_which_table(arrays):
+    def failing(table):
+        return posterior(table) if table is not third else 1 / 0
+
+    rows = list(arrays)
+    third = rows[2]
+    for tables in (rows, iter(rows)):
+        with pytest.raises(ZeroDivisionError) as caught:
+            pool_draws(tables, failing)
+        assert caught.value.__notes__ == ["This was on table 3 of 50."]
+
+
+def test_it_prints_no_arrays(arrays):
+    found = repr(pool_draws(arrays, posterior))
+    assert found == "MixedDraws(m=50, draws a table=4000, parameters=['mean', 'both'])"
+
+
 def test_no_tables():
     with pytest.raises(ValueError, match="no tables"):
         pool_draws([], posterior)

@@ -103,8 +103,14 @@ def test_models_that_cannot_be_compared(tables):
         larger.likelihood_ratio(pool(tables, "bmi ~ visits"))
     with pytest.raises(ValueError, match="6 and 5 tables"):
         larger.likelihood_ratio(pool(tables[:5], "bmi ~ age"))
-    with pytest.raises(ValueError, match="different outcomes"):
+    with pytest.raises(ValueError, match="table 1 the outcomes .* differ in 60 of 60 rows"):
         larger.likelihood_ratio(pool(tables, "visits ~ age"))
+    moved = [table.assign(bmi=table["bmi"] + (table.index < 5)) for table in tables]
+    with pytest.raises(ValueError, match="differ in 5 of 60 rows"):
+        larger.likelihood_ratio(pool(moved, "bmi ~ age"))
+    holey = [table.assign(age=table["age"].where(table.index > 3)) for table in tables]
+    with pytest.raises(ValueError, match="have 60 and 56 rows"):
+        larger.likelihood_ratio(pool(holey, "bmi ~ age"))
     with pytest.raises(ValueError, match="method='D1'"):
         larger.likelihood_ratio(smaller, method="D1")
     with pytest.raises(TypeError, match="got DataFrame"):

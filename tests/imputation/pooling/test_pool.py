@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from scipy import stats
 from sklearn.linear_model import BayesianRidge, LinearRegression
 
 from pyro_gnr import pool, pool_scalar
@@ -154,12 +155,32 @@ def test_an_iterator_will_do(tables):
 
 
 def test_order_of_tables_is_irrelevant(tables):
-    members = [0, 0, 1, 1, 2, 2]
     order = [3, 5, 0, 4, 1, 2]
-    one = pool(tables, FORMULA, members=members)
-    other = pool([tables[i] for i in order], FORMULA, members=[members[i] for i in order])
-    np.testing.assert_allclose(one, other)
-    assert one.wald()[1:] == pytest.approx(other.wald()[1:])
+    for members in ([0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 1, 2]):
+        one = pool(tables, FORMULA, members=members)
+        other = pool([tables[i] for i in order], FORMULA, members=[members[i] for i in order])
+        np.testing.assert_allclose(one, other)
+        assert one.wald()[1:] == pytest.approx(other.wald()[1:])
+
+
+def test_members_count_alike_whatever_their_numbers_of_tables(tables):
+    members = [0, 0, 0, 1, 1, 2]
+    found = pool(tables, FORMULA, members=members)
+    fits = pd.DataFrame([smf.ols(FORMULA, table).fit().params for table in tables])
+    means = fits.groupby(members).mean()
+    np.testing.assert_allclose(found["estimate"], means.mean())
+    np.testing.assert_allclose(found["b"], means.var())
+    for term in found.index:
+        errors = [smf.ols(FORMULA, table).fit().bse[term] ** 2 for table in tables]
+        alone = pool_scalar(fits[term], errors, n=60, k=3, members=members)
+        assert found.loc[term, ["t", "df", "w"]].tolist() == pytest.approx(
+            [alone.t, alone.df, alone.w]
+        )
+    assert found.wald("age").statistic == pytest.approx(
+        found.loc["age", "estimate"] ** 2 / found.loc["age", "t"]
+    )
+    assert found.title.startswith("pooled over 6 tables, 1 to 3 of each of 3 members")
+    assert found.advice().m >= 2
 
 
 def test_identical_tables_give_the_complete_data_analysis(tables):
@@ -196,6 +217,14 @@ SINGLE = pd.DataFrame({"bmi": [1.0, 2.0]})
             TypeError,
             "table 1 of 6: LinearRegression has no standard errors",
         ),
+        (
+            lambda t: stats.ttest_ind(t["bmi"][::2], t["bmi"][1::2]),
+            {},
+            TypeError,
+            r"table 1 of 6.*TtestResult.*p-value is no variance: return \(estimate, variance\)",
+        ),
+        (lambda t: stats.pearsonr(t["bmi"], t["age"]), {}, TypeError, "p-value is no variance"),
+        (lambda t: stats.linregress(t["bmi"], t["age"]), {}, TypeError, "p-value is no variance"),
         (lambda t: "x", {}, TypeError, "the analysis gave str, expected a pair"),
         (lambda t: (1.0,), {}, TypeError, "a tuple of 1"),
         (lambda t: ("x", 1.0), {}, TypeError, "expected a pair"),
@@ -207,7 +236,6 @@ SINGLE = pd.DataFrame({"bmi": [1.0, 2.0]})
         (lambda t: (pd.Series([1, 2], ["a", "a"]), [1, 1]), {}, ValueError, "each name once"),
         (lambda t: SINGLE, {}, ValueError, "expected term, estimate and std.error"),
         (by_hand, {"dfcom": 0}, ValueError, "got dfcom=0"),
-        (by_hand, {"members": [0, 0, 0, 1, 1, 2]}, ValueError, "1 to 3 tables"),
     ],
 )
 def test_bad_input(tables, analysis, options, error, message):
@@ -227,13 +255,14 @@ def test_bad_tables(tables):
         pool([*tables[:2], fewer], "bmi ~ ward")
 
 
-def test_an_error_of_an_analysis_says_on_which_table(tables):
+@pytest.mark.parametrize("error", [RuntimeError, ZeroDivisionError, np.linalg.LinAlgError])
+def test_an_error_of_an_analysis_says_on_which_table(tables, error):
     def failing(table):
         if table is tables[3]:
-            raise RuntimeError("no luck")
+            raise error("no luck")
         return by_hand(table)
 
-    with pytest.raises(RuntimeError, match="no luck") as caught:
+    with pytest.raises(error, match="no luck") as caught:
         pool(tables, failing)
     assert caught.value.__notes__ == ["This was on table 4 of 6."]
 

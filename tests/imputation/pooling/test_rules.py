@@ -13,21 +13,25 @@ from pyro_gnr.imputation.pooling.rules import moments, spread
 
 
 def exact(Q, U, groups, dfcom):
-    """Shen's rules as they are written, in fractions; with R = 1 Rubin's."""
-    G, R = len(groups), len(groups[0])
+    """Shen's rules as they are written, in fractions; with R = 1 Rubin's.
+
+    With other numbers of tables by member R is their harmonic mean.
+    """
+    G, M = len(groups), len(Q)
+    R = G / sum(Fraction(1, len(g)) for g in groups)
     Q, U = [Fraction(q) for q in Q], [Fraction(u) for u in U]
-    means = [sum(Q[i] for i in g) / R for g in groups]
+    means = [sum(Q[i] for i in g) / len(g) for g in groups]
     mean = sum(means) / G
-    msb = Fraction(R, G - 1) * sum((q - mean) ** 2 for q in means)
+    msb = R / (G - 1) * sum((q - mean) ** 2 for q in means)
     msw = Fraction(0)
-    if R > 1:
+    if M > G:
         squares = [(Q[i] - q) ** 2 for g, q in zip(groups, means, strict=True) for i in g]
-        msw = sum(squares) / (G * (R - 1))
-    ubar = sum(U) / len(U)
-    of_b, of_w = Fraction(1, R) * (1 + Fraction(1, G)) * msb, (1 - Fraction(1, R)) * msw
+        msw = sum(squares) / (M - G)
+    ubar = sum(sum(U[i] for i in g) / len(g) for g in groups) / G
+    of_b, of_w = 1 / R * (1 + Fraction(1, G)) * msb, (1 - 1 / R) * msw
     t = ubar + of_b + of_w
     inverse = (of_b / t) ** 2 / (G - 1)
-    inverse += (of_w / t) ** 2 / (G * (R - 1)) if R > 1 else 0
+    inverse += (of_w / t) ** 2 / (M - G) if M > G else 0
     if dfcom is not None:
         inverse += 1 / (Fraction(dfcom * (dfcom + 1), dfcom + 3) * ubar / t)
     df = 1 / inverse if inverse else None
@@ -54,9 +58,12 @@ freedom = st.one_of(st.none(), st.integers(1, 10**6))
 @st.composite
 def designs(draw):
     G, R = draw(st.integers(2, 5)), draw(st.integers(1, 4))
-    members = draw(st.permutations([g for g in range(G) for _ in range(R)]))
-    Q = draw(st.lists(numbers, min_size=G * R, max_size=G * R))
-    U = draw(st.lists(variances, min_size=G * R, max_size=G * R))
+    each = st.lists(st.integers(1, 4), min_size=G, max_size=G)
+    counts = draw(st.one_of(st.just([R] * G), each))
+    members = draw(st.permutations([g for g in range(G) for _ in range(counts[g])]))
+    M = len(members)
+    Q = draw(st.lists(numbers, min_size=M, max_size=M))
+    U = draw(st.lists(variances, min_size=M, max_size=M))
     return Q, U, members, draw(freedom)
 
 
@@ -65,7 +72,7 @@ def designs(draw):
 def test_exact_arithmetic(design):
     Q, U, members, dfcom = design
     found = pooled(Q, U, members, np.inf if dfcom is None else dfcom)
-    wanted = exact(Q, U, nest(members, len(Q)).groups.tolist(), dfcom)
+    wanted = exact(Q, U, [g.tolist() for g in nest(members, len(Q)).groups], dfcom)
     for name, value in wanted.items():
         if value is not None:
             assert number(getattr(found, name)) == pytest.approx(float(value), rel=1e-8, abs=1e-12)
@@ -142,15 +149,39 @@ def test_mice_before_319_had_a_floor():
     assert number(pooled(Q, U, dfcom=dfcom).df) == pytest.approx(mice, rel=1e-3)
 
 
+def shen(Q, U, R):
+    """The rules for R tables of each member, on an array (G, R, p), as they were written first."""
+    G = len(Q) // R
+    grouped = Q.reshape(G, R, -1)
+    means = grouped.mean(1)
+    b = np.cov(means.T)
+    within = (grouped - means[:, None]).reshape(len(Q), -1)
+    w = within.T @ within / (G * (R - 1))
+    return means.mean(0), U.mean(0), b, w, U.mean(0) + (1 + 1 / G) * b + (1 - 1 / R) * w
+
+
+@given(st.integers(2, 6), st.integers(2, 5), st.integers(0, 100))
+def test_as_many_tables_of_each_member_are_shens_case(G, R, seed):
+    rng = np.random.default_rng(seed)
+    Q, A = rng.normal(size=(G * R, 3)), rng.normal(size=(G * R, 3, 3))
+    U = A @ A.transpose(0, 2, 1)
+    found = moments(Q, U, nest(np.repeat(range(G), R), G * R))
+    parts = (found.estimate, found.ubar, found.b, found.w, found.t)
+    for one, other in zip(parts, shen(Q, U, R), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    assert (found.per_member, found.within_df) == (R, G * (R - 1))
+
+
 def test_covariances_are_pooled_alike():
     rng = np.random.default_rng(0)
     Q, A = rng.normal(size=(12, 3)), rng.normal(size=(12, 3, 3))
     U = A @ A.transpose(0, 2, 1)
-    found = moments(Q, U, nest(np.repeat(range(4), 3), 12))
-    L = rng.normal(size=(2, 3))
-    turned = moments(Q @ L.T, L @ U @ L.T, nest(np.repeat(range(4), 3), 12))
-    np.testing.assert_allclose(turned.t, L @ found.t @ L.T)
-    np.testing.assert_allclose(turned.estimate, L @ found.estimate)
+    for members in (np.repeat(range(4), 3), [0] * 5 + [1] * 4 + [2] * 3):
+        found = moments(Q, U, nest(members, 12))
+        L = rng.normal(size=(2, 3))
+        turned = moments(Q @ L.T, L @ U @ L.T, nest(members, 12))
+        np.testing.assert_allclose(turned.t, L @ found.t @ L.T)
+        np.testing.assert_allclose(turned.estimate, L @ found.estimate)
 
 
 def simulate(G, R, *, b, w, repetitions, seed=0):
@@ -173,6 +204,26 @@ def test_intervals_cover_and_variances_are_right(G, R, b, w):
     assert t.mean() == pytest.approx(Q.mean(1).var(), rel=0.08)
     covered = np.abs(Q.mean(1)) <= stats.t.ppf(0.975, df) * np.sqrt(t)
     assert covered.mean() == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize(("counts", "b", "w"), [((6, 7, 7), 0.5, 2.0), ((1, 2, 9, 2), 0.1, 3.0)])
+def test_variances_are_right_with_other_numbers_of_tables(counts, b, w):
+    G, most = len(counts), max(counts)
+    Q = simulate(G, most, b=b, w=w, repetitions=6000, seed=1).reshape(-1, G, most)
+    Q = np.concatenate([Q[:, g, :n] for g, n in enumerate(counts)], axis=1)
+    members = np.repeat(range(G), counts)
+    nesting = nest(members, len(members))
+    found = [moments(q[:, None], np.ones((len(q), 1, 1)), nesting) for q in Q]
+    t, estimates = (
+        np.array([number(getattr(f, name)) for f in found]) for name in ("t", "estimate")
+    )
+    # The exact variance of the estimate, and what its sample says.
+    exactly = 1 + (b + w) + b / G + w * sum(1 / n for n in counts) / G**2
+    assert t.mean() == pytest.approx(exactly, rel=0.03)
+    assert estimates.var() == pytest.approx(exactly, rel=0.06)
+    df = [number(spread(f, np.inf).df) for f in found]
+    covered = np.abs(estimates) <= stats.t.ppf(0.975, df) * np.sqrt(t)
+    assert covered.mean() == pytest.approx(0.95, abs=0.02)
 
 
 def test_rubins_rules_understate_nested_tables():

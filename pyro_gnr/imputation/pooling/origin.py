@@ -1,0 +1,47 @@
+"""What imputations say of themselves that bears on an analysis pooled from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["origin_notes", "spread_departures"]
+
+
+def spread_departures(tables: Any) -> list[str]:
+    """List columns whose departure from the model (`Delta`) differs between tables.
+
+    The departures of a prior, and numbers one a table, put doubt about the holes that is no loss
+    of data into the variance between tables.
+
+    Args:
+        tables: a `MultipleImputation`, or any other tables, which say nothing of departures.
+
+    Example:
+        >>> spread_departures([])
+        []
+    """
+    deltas = getattr(tables, "deltas", ())
+    # As the class itself reads `by`; importing it here would go in a circle.
+    found = [d.column for d in deltas if hasattr(d.by, "ppf") or np.ptp(d.by) > 0]
+    return list(dict.fromkeys(found))
+
+
+def origin_notes(tables: Any) -> list[str]:
+    """Say what to know of the imputations before using the numbers."""
+    found = []
+    columns = spread_departures(tables)
+    if columns:
+        found.append(
+            f"departures of {', '.join(columns)} differ between tables: variance, lambda, fmi and "
+            "the advice on tables count that doubt as missing information, and degrees of freedom "
+            "are those of many rows; pool_draws gives quantiles of the mixture over it"
+        )
+    inconsistent = getattr(getattr(tables, "constraints", None), "inconsistent", 0)
+    if inconsistent:
+        found.append(
+            f"{inconsistent:,} rows (of all tables together) do not satisfy the constraints that "
+            "were asked for; see the imputation's constraints"
+        )
+    return found

@@ -1,0 +1,72 @@
+"""What imputations say of themselves: priors over departures, rows that stay inconsistent."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from pyro_gnr import Delta, GNRImputer
+
+WIDE = Delta("a", stats.norm(0, 30))
+
+
+@pytest.fixture(scope="module")
+def imputation():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(10, 1, 60), "b": rng.normal(0, 1, 60)})
+    X.loc[rng.random(60) < 0.3, "a"] = np.nan
+    small = {"latent_dim": 2, "hidden": 8, "particles": 5, "imputation_particles": 50}
+    imputer = GNRImputer(**small, max_steps=4, members=3, random_state=0, verbose=False)
+    return imputer.fit(X).impute(X, m=24)
+
+
+def mean(table):
+    return table["a"].mean(), table["a"].var() / len(table), len(table) - 1
+
+
+def draws(table):
+    estimate, variance, _ = mean(table)
+    noise = np.random.default_rng(1).normal(size=4000)
+    return {"estimate": estimate + np.sqrt(variance) * noise}
+
+
+def test_a_prior_over_departures_is_no_lost_data(imputation):
+    doubted = imputation.adjusted(WIDE)
+    pooled = doubted.pool(mean)
+    mixture = doubted.pool_draws(draws).summary().loc["estimate"]
+    interval = pooled.conf_int().loc["estimate"]
+    width = mixture["upper"] - mixture["lower"]
+    assert interval["upper"] - interval["lower"] == pytest.approx(width, rel=0.15)
+    assert np.isinf(pooled["dfcom"]).all()
+    # The degrees of freedom of the caller, too, would take the doubt for lost data.
+    np.testing.assert_array_equal(doubted.pool(mean, dfcom=59), pooled)
+
+
+def test_it_is_said(imputation):
+    notes = imputation.adjusted(WIDE).pool(mean).notes
+    [note] = [note for note in notes if "departures of a differ" in note]
+    assert "pool_draws" in note
+    assert notes[-1].startswith("use ")
+
+
+def test_departures_that_are_the_same_in_all_tables_are_no_such_doubt(imputation):
+    moved = imputation.adjusted(Delta("a", 2.0)).pool(mean)
+    assert moved["dfcom"].item() == 59
+    assert moved["df"].item() < 59
+    assert not any("departures" in note for note in moved.notes)
+    by_table = imputation.adjusted(Delta("a", np.linspace(-1, 1, 24))).pool(mean)
+    assert any("departures of a" in note for note in by_table.notes)
+
+
+def test_rows_that_stay_inconsistent_are_mentioned(imputation):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        left = imputation.constrained(keep=lambda table: table["a"] > 100, tries=1)
+    count = left.constraints.inconsistent
+    assert count > 0
+    [note] = [note for note in left.pool(mean).notes if "do not satisfy" in note]
+    assert note.startswith(f"{count:,} rows")
+    kept = imputation.constrained(keep=lambda table: table["a"] > -100)
+    assert not any("do not satisfy" in note for note in kept.pool(mean).notes)
