@@ -68,10 +68,12 @@ def write(answers: Answers, place: Path, question: Question) -> None:
 
 def _draw(found: DeltaGrid | Ladder, path: Path, question: Question) -> None:
     """Draw the term; the last one of the analysis if none is named."""
+    from matplotlib.figure import Figure
+
     terms = found["term"] if "term" in found else found.index.get_level_values("term")
-    ax = found.plot(question.term or str(terms[len(terms) - 1]), value=question.value)
-    figure = ax.get_figure(root=True)
-    assert figure is not None  # it was made for these axes
+    figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained", facecolor="white")
+    term = question.term or str(terms[len(terms) - 1])
+    found.plot(term, ax=figure.add_subplot(), value=question.value)
     figure.savefig(path)
 
 

@@ -83,11 +83,8 @@ def _plain(value: Any) -> Any:
 
 def _size_in_words(by: Any) -> str:
     if isinstance(by, dict):
-        given = [
-            *map(str, by.get("args", ())),
-            *(f"{k}={v}" for k, v in by.get("kwds", {}).items()),
-        ]
-        return f"+ {by['distribution']}({', '.join(given)})"
+        named = [f"{name}={value}" for name, value in by.get("kwds", {}).items()]
+        return f"+ {by['distribution']}({', '.join([*map(str, by.get('args', ())), *named])})"
     if isinstance(by, list):
         return f"+ {min(by):g} to {max(by):g}, a number a table"
     return f"{'-' if by < 0 else '+'} {abs(by):g}"

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from pyro_gnr.data import Kind
-from pyro_gnr.imputation.sensitivity.delta import Delta
 from pyro_gnr.imputation.departures import described
+from pyro_gnr.imputation.sensitivity.delta import Delta
 from pyro_gnr.imputation.sensitivity.scales import (
     moved_chances,
     moved_levels,
