@@ -98,8 +98,9 @@ def _rungs(ladder: Ladder, names: pd.Index) -> list[str]:
     labels = []
     for name in names:
         gap, error = gaps[name], ladder.fit["se_difference_values"][name]
-        said = "best" if gap == 0.0 else f"{gap:.2g} \N{PLUS-MINUS SIGN} {error:.1g}"
-        labels.append(f"{name}\nheld-out fit {said}" if np.isfinite(gap) else str(name))
+        said = f"held-out fit {gap:.2g} \N{PLUS-MINUS SIGN} {error:.2g}"
+        said = "best held-out fit" if gap == 0.0 else said
+        labels.append(f"{name}\n{said}" if np.isfinite(gap) else str(name))
     return labels
 
 

@@ -66,7 +66,10 @@ def test_the_ladder_is_a_line_a_mechanism():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
     found.fit = found.fit.assign(held_out_values=[-9.27, -9.25], se_difference_values=[0.013, 0])
     labels = [label.get_text() for label in plot_ladder(found).get_yticklabels()]
-    assert labels == ["one\nheld-out fit -0.02 \N{PLUS-MINUS SIGN} 0.01", "two\nheld-out fit best"]
+    assert labels == [
+        "one\nheld-out fit -0.02 \N{PLUS-MINUS SIGN} 0.013",
+        "two\nbest held-out fit",
+    ]
     assert ax.get_xlabel() == "b (90% interval)"
 
 
