@@ -169,7 +169,7 @@ class MultipleImputation:
 
         The ending chooses: .parquet or .csv for R, .dta for Stata's `mi import flong`, .sav for
         SPSS, split by `Imputation_` (`pip install pyro-gnr[exchange]`). Beside it comes a file
-        with the commands that read it; for R they are::
+        with the commands that read it; for R they are (and a line for each text with levels)::
 
             library(mice)
             long <- as.data.frame(arrow::read_parquet("people.parquet"))
