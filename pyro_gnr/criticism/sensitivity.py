@@ -34,17 +34,17 @@ def plot_grid(
         'Intercept (95% interval)'
     """
     names = list(grid.units)
+    if len(names) > 2:
+        raise ValueError(f"got departures {names}, expected one or two: draw a part of the grid.")
     chosen = _chosen(list(grid["term"].unique()), term)
     part = grid[grid["term"] == chosen]
     ax = _axes() if ax is None else ax
     if len(names) == 1:
         _draw_band(ax, part.sort_values(names[0]), names[0], value)
         ax.set_ylabel(f"{chosen} ({grid.level:.0%} interval)")
-    elif len(names) == 2:
+    else:
         _draw_map(ax, part, names, chosen, value)
         ax.set_ylabel(f"{names[1]}, {grid.units[names[1]]}")
-    else:
-        raise ValueError(f"got departures {names}, expected one or two: draw a part of the grid.")
     ax.set_xlabel(f"{names[0]}, {grid.units[names[0]]}")
     ax.spines[["top", "right"]].set_visible(False)
     return ax

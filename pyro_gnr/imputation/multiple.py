@@ -602,9 +602,9 @@ class MultipleImputation:
             >>> from pyro_gnr import Delta, GNRImputer
             >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
             >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
-            >>> moved = imputation.adjusted(Delta("a", 0.4, where="b > 2"))
+            >>> moved = imputation.adjusted(Delta("a", 0.4, where="b > 1"))
             >>> {key: moved.departures()[0][key] for key in ("by", "where", "rows")}
-            {'by': 0.4, 'where': 'b > 2', 'rows': 18.0}
+            {'by': 0.4, 'where': 'b > 1', 'rows': 27.0}
         """
         before = self if self._before is None else self._before
         return [told(before, delta) for delta in self.deltas]

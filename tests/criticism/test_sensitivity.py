@@ -52,6 +52,7 @@ def test_more_are_refused_and_so_are_unknown_terms():
         plot_grid(grid_of("a", "b", "c"))
     with pytest.raises(ValueError, match=r"got term='x', expected one of \['b'\]"):
         plot_grid(grid_of("a"), "x")
+    assert plt.get_fignums() == []
 
 
 def test_the_ladder_is_a_line_a_mechanism():
