@@ -165,7 +165,6 @@ def compare_mechanisms(
     base = GNRImputer(random_state=0) if imputer is None else imputer
     parts: dict[str, Pooled] = {}
     tables: dict[str, MultipleImputation] = {}
-    reach: dict[str, dict[str, float]] = {}
     bounds: dict[str, dict[str, Bounds]] = {}
     failed: dict[str, str] = {}
     for name, mechanism in _named(mechanisms).items():
@@ -179,15 +178,26 @@ def compare_mechanisms(
             continue
         # An error of the analysis is the caller's to see, before more is fitted.
         tables[name], parts[name] = imputation, imputation.pool(analysis, **options)
-        reach[name], bounds[name] = _reach(imputation), {}
+        bounds[name] = {}
         try:
             bounds[name] = _held_out_bounds(model, X, imputation, held_out)
         except (ValueError, FloatingPointError) as error:
             failed[f"{name}, held-out fit"] = str(error)
     if not parts:
         raise ValueError(f"no mechanism could be fitted: {failed}.")
+    return _ladder(parts, tables, bounds, failed, level)
+
+
+def _ladder(
+    parts: dict[str, Pooled],
+    tables: dict[str, MultipleImputation],
+    bounds: dict[str, dict[str, Bounds]],
+    failed: dict[str, str],
+    level: float,
+) -> Ladder:
     summaries = {name: pooled.summary(level) for name, pooled in parts.items()}
     found = Ladder(pd.concat(summaries, names=["mechanism", "term"]))
+    reach = {name: _reach(imputation) for name, imputation in tables.items()}
     found.fit = _fit(bounds).join(pd.DataFrame.from_dict(reach, orient="index"))
     found.failed, found.imputations, found.pooled, found.level = failed, tables, parts, level
     return found
