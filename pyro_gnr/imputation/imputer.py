@@ -330,7 +330,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             >>> GNRImputer(max_steps=10, random_state=0).fit(X).row_bounds(X[:3]).shape
             (3,)
         """
-        return self._at_work().row_bounds(self._encoded(X), holes=holes)
+        table = self._encoded(X)
+        return self._at_work().row_bounds(table, holes=holes)
 
     def observed_probability(self, X: Any, *, reconstruct: bool = False) -> NDArray[np.float64]:
         """Give the model's chance that each cell is observed, from the row's values.
