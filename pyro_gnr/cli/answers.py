@@ -6,17 +6,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pyro_gnr.cli.console import rich_table, show
+from pyro_gnr.cli.departures import Departures
+from pyro_gnr.cli.imputations import made_by
 from pyro_gnr.cli.outputs import SENSITIVITY
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pyro_gnr import Delta
+    from pyro_gnr import MultipleImputation
+    from pyro_gnr.imputation.pooling import Pooled
     from pyro_gnr.imputation.sensitivity import DeltaGrid, Ladder, TippingPoint
 
 __all__ = ["Answers", "Question", "show_answers", "write"]
@@ -31,47 +34,85 @@ class Question:
     level: float
     term: str | None
     value: float
-    grid: dict[Delta | str, list[float]] = field(default_factory=dict)
-    tips: Sequence[Delta] = ()
+    asked: Departures = field(default_factory=Departures)
 
 
 @dataclass
 class Answers:
     """What was found; None where it was not asked."""
 
+    imputation: MultipleImputation | None = None
     grid: DeltaGrid | None = None
+    unsure: Pooled | None = None
     tips: Sequence[TippingPoint] = ()
     ladder: Ladder | None = None
 
 
-def write(answers: Answers, place: Path, question: Question) -> None:
-    """Write tables and pictures, and a manifest that names them."""
-    from pyro_gnr.data.files import digest, write_table
+def write(answers: Answers, place: Path, question: Question, *, source: Path) -> None:
+    """Write tables and pictures, and a manifest that names them and says what made them."""
+    from pyro_gnr.data.files import digest
     from pyro_gnr.imputation.storage import MANIFEST
 
     place.mkdir(exist_ok=True)
+    _write_answers(answers, place, question)
+    files = {path.name: digest(path) for path in sorted(place.iterdir())}
+    manifest = {"format": SENSITIVITY, **_told(answers, question, source), "files": files}
+    (place / MANIFEST).write_text(_json(manifest), encoding="utf-8")
+
+
+def _told(answers: Answers, question: Question, source: Path) -> dict[str, Any]:
+    """Say what was asked, of what, and what the answers rest on."""
+    from pyro_gnr.data.files import digest
+    from pyro_gnr.imputation.versions import versions
+
+    asked = {"formula": question.formula, "analysis": question.model, "level": question.level,
+             "term": question.term, "value": question.value}  # fmt: skip
+    told = {**asked, "source": {"name": source.name, "sha256": digest(source)}}
+    told["versions"] = versions()
+    if answers.imputation is not None:
+        told |= made_by(answers.imputation, source)
+    if answers.grid is not None:
+        told["grid"] = answers.grid.departures()
+    if answers.unsure is not None:
+        told["unsure"] = list(answers.unsure.ledger().departures)
+    if answers.ladder is not None:
+        told["ladder"] = {name: one.to_dict() for name, one in answers.ladder.ledger().items()}
+        told["failed"] = answers.ladder.failed
+    return told
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _write_answers(answers: Answers, place: Path, question: Question) -> None:
+    from pyro_gnr.data.files import write_table
+
     if answers.grid is not None:
         write_table(answers.grid, place / "grid.csv")
         if len(answers.grid.units) <= 2:
             _draw(answers.grid, place / "grid.png", question)
+    if answers.unsure is not None:
+        write_table(answers.unsure.summary(question.level).reset_index(), place / "unsure.csv")
     if answers.tips:
-        text = "\n".join(map(str, answers.tips))
-        (place / "tipping_points.txt").write_text(text + "\n", encoding="utf-8")
+        text = "\n".join(map(str, answers.tips)) + "\n"
+        numbers = _json([tip.to_dict() for tip in answers.tips])
+        (place / "tipping_points.txt").write_text(text, encoding="utf-8")
+        (place / "tipping_points.json").write_text(numbers, encoding="utf-8")
     if answers.ladder is not None:
         write_table(answers.ladder.reset_index(), place / "ladder.csv")
         write_table(answers.ladder.fit.reset_index(), place / "fit.csv")
         _draw(answers.ladder, place / "ladder.png", question)
-    files = {path.name: digest(path) for path in sorted(place.iterdir())}
-    manifest = {"format": SENSITIVITY, "formula": question.formula, "files": files}
-    (place / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def _draw(found: DeltaGrid | Ladder, path: Path, question: Question) -> None:
     """Draw the term; the last one of the analysis if none is named."""
+    from matplotlib.figure import Figure
+
     terms = found["term"] if "term" in found else found.index.get_level_values("term")
-    ax = found.plot(question.term or str(terms[len(terms) - 1]), value=question.value)
-    figure = ax.get_figure(root=True)
-    assert figure is not None  # it was made for these axes
+    figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained", facecolor="white")
+    term = question.term or str(terms[len(terms) - 1])
+    found.plot(term, ax=figure.add_subplot(), value=question.value)
     figure.savefig(path)
 
 
@@ -79,6 +120,8 @@ def show_answers(answers: Answers, question: Question) -> None:
     """Print tables and sentences."""
     if answers.grid is not None:
         _show_table("departures from the model", answers.grid)
+    if answers.unsure is not None:
+        _show_table("unsure of the model", answers.unsure.summary(question.level).reset_index())
     for tip in answers.tips:
         typer.echo(str(tip))
     if answers.ladder is not None:

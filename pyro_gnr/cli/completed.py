@@ -11,7 +11,11 @@ from pyro_gnr.cli.outputs import IMPUTATIONS, is_file
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_completed", "read_stacked"]
+__all__ = ["made_of", "read_completed", "read_stacked"]
+
+# What a manifest says of how the tables were made; its files are not repeated.
+MADE = ("m", "members", "seed", "mechanism", "configuration", "source", "rows", "ledger",
+        "versions")  # fmt: skip
 
 
 def read_completed(path: Path) -> tuple[list[pd.DataFrame], list[int] | None]:
@@ -41,6 +45,20 @@ def read_completed(path: Path) -> tuple[list[pd.DataFrame], list[int] | None]:
         )
     members = manifest.get("members", [0] * len(names))
     return [read_table(path / name) for name in names], members
+
+
+def made_of(path: Path) -> dict[str, Any]:
+    """Give name and digest of what impute wrote, and of a directory what its manifest says.
+
+    A long table holds nothing of how it was made.
+    """
+    from pyro_gnr.data.files import digest
+
+    if is_file(path):
+        return {"name": path.name, "sha256": digest(path)}
+    manifest = _manifest(path)
+    told = {key: manifest[key] for key in MADE if key in manifest}
+    return {"name": path.name, "sha256": digest(path / "manifest.json"), **told}
 
 
 def _manifest(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pyro_gnr import MultipleImputation
 
-__all__ = ["write_imputations"]
+__all__ = ["made_by", "write_imputations"]
 
 
 def write_imputations(
@@ -25,7 +25,7 @@ def write_imputations(
     index: pd.Index | None = None,
 ) -> None:
     """Write one long table, or a directory of M tables in the source's format and index."""
-    from pyro_gnr.data.files import write_table
+    from pyro_gnr.data.files import digest, write_table
     from pyro_gnr.imputation.storage import MANIFEST
 
     if is_file(path):
@@ -36,18 +36,21 @@ def write_imputations(
     for number, completed in enumerate(imputation, start=1):
         name = f"imputation_{number:0{len(str(imputation.m))}d}{suffix}"
         write_table(completed if index is None else completed.set_axis(index), path / name)
-    manifest = _manifest(imputation, path, source)
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    manifest = {
+        "format": IMPUTATIONS,
+        **made_by(imputation, source),
+        "files": {p.relative_to(path).as_posix(): digest(p) for p in files},
+    }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (path / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
-def _manifest(imputation: MultipleImputation, path: Path, source: Path | None) -> dict[str, Any]:
-    """Say what made the tables, and what is in the directory so far."""
+def made_by(imputation: MultipleImputation, source: Path | None) -> dict[str, Any]:
+    """Say what made the tables, for a manifest; `source` is what was imputed, None the example."""
     from pyro_gnr.data.files import digest
 
-    files = sorted(p for p in path.rglob("*") if p.is_file())
     return {
-        "format": IMPUTATIONS,
         "m": imputation.m,
         "members": imputation.members.tolist(),
         "seed": imputation.fitted.seed,
@@ -57,7 +60,6 @@ def _manifest(imputation: MultipleImputation, path: Path, source: Path | None) -
         "rows": len(imputation.table.keys),
         "imputed_cells": imputed_cells(imputation),
         "rows_with_high_pareto_k": unreliable_rows(imputation),
-        "files": {p.relative_to(path).as_posix(): digest(p) for p in files},
         "ledger": (found := imputation.ledger().to_dict()),
         "versions": found["versions"],
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 __all__ = [
     "FOREIGN",
     "IMPUTATIONS",
+    "POOLED",
     "SENSITIVITY",
     "check_file",
     "check_not_input",
@@ -19,6 +20,7 @@ __all__ = [
 
 # What a manifest says the directory is.
 IMPUTATIONS, SENSITIVITY = "pyro_gnr imputations", "pyro_gnr sensitivity"
+POOLED = "pyro_gnr pooled"
 
 # Formats that a name may ask for and that are not written.
 FOREIGN = frozenset(

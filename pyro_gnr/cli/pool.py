@@ -13,9 +13,11 @@ from pyro_gnr.cli.console import rich_table, show
 from pyro_gnr.cli.errors import errors
 from pyro_gnr.cli.options import ForceOption, QuietOption
 from pyro_gnr.cli.outputs import check_file
+from pyro_gnr.cli.pooled import write_pooled
 
 if TYPE_CHECKING:
     from pyro_gnr.imputation.pooling import Pooled
+    from pyro_gnr.imputation.pooling.wald import PooledTest
 
 __all__ = ["pool"]
 
@@ -30,10 +32,30 @@ CompletedArgument = Annotated[
 FormulaOption = Annotated[
     str, typer.Option(metavar="FORMULA", help="The analysis, such as 'bmi ~ age + C(sex)'.")
 ]
-ModelOption = Annotated[
+# --model is the older name; in other commands that is a saved imputer.
+AnalysisOption = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="Its model in statsmodels: ols, logit, poisson, mnlogit, phreg, ..."
+        "--analysis",
+        "--model",
+        metavar="NAME",
+        help="Its model in statsmodels: ols, logit, poisson, mnlogit, phreg, ...",
+    ),
+]
+CovarianceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cov-type",
+        metavar="NAME",
+        help="Covariance of each table's estimates, as statsmodels' fit takes it: HC3, ...",
+    ),
+]
+FreedomOption = Annotated[
+    float | None,
+    typer.Option(
+        "--dfcom",
+        metavar="DF",
+        help="Degrees of freedom for complete data, instead of the analysis' own.",
     ),
 ]
 TestOption = Annotated[
@@ -49,9 +71,12 @@ LevelOption = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option(metavar="OUT", help="A .csv or .parquet file for the pooled table."),
+    typer.Option(
+        metavar="OUT",
+        help="A .csv or .parquet file for the pooled table; notes, test and what made the tables "
+        "go into a .json file beside it.",
+    ),
 ]
-
 
 UNKNOWN = (
     "the table has no column .member: each table was taken to have a fit of its own; if fits made "
@@ -62,7 +87,9 @@ UNKNOWN = (
 def pool(
     completed: CompletedArgument,
     formula: FormulaOption,
-    model: ModelOption = "ols",
+    analysis: AnalysisOption = "ols",
+    cov_type: CovarianceOption = None,
+    dfcom: FreedomOption = None,
     test: TestOption = None,
     level: LevelOption = 0.95,
     output: OutputOption = None,
@@ -72,29 +99,37 @@ def pool(
     """Do an analysis on each completed table and pool the estimates."""
     with errors(), ExitStack() as stack:
         with errors(before_work=True):
-            from pyro_gnr.data.files import staged, write_table
+            from pyro_gnr.data.files import staged
             from pyro_gnr.imputation.pooling import pool as pool_tables
+            from pyro_gnr.imputation.pooling.checks import check_level
 
-            place = None
+            places = None
             if output is not None:
                 check_file(output, force=force, inputs=[completed])
-                place = stack.enter_context(staged(output, replace=force))
+                beside = stack.enter_context(staged(output.with_suffix(".json"), replace=force))
+                places = (stack.enter_context(staged(output, replace=force)), beside)
             tables, members = read_completed(completed)
-        pooled = pool_tables(tables, formula, model=model, members=members)
-        summary = pooled.summary(level)
-        lines = _tested(pooled, test)
-        if place is not None:
-            rest = pooled.drop(columns=["estimate", "df", "fmi"])
-            write_table(summary.join(rest).reset_index(), place)
+        robust = None if cov_type is None else {"cov_type": cov_type}
+        pooled = pool_tables(
+            tables, formula, model=analysis, fit_options=robust, dfcom=dfcom, members=members
+        )
+        check_level(level)
+        tested = pooled.wald(test) if test else None
+        notes = pooled.notes if members is not None else [UNKNOWN, *pooled.notes]
+        if places is not None:
+            asked = {"formula": formula, "analysis": analysis, "cov_type": cov_type,
+                     "dfcom": dfcom, "level": level, "test": test}  # fmt: skip
+            write_pooled(
+                pooled, places, asked=asked, completed=completed, tested=tested, notes=notes
+            )
     if not quiet:
-        _show(pooled, level, lines if members is not None else [*lines, UNKNOWN])
+        _show(pooled, level, [*_in_words(tested, test), *notes])
 
 
-def _tested(pooled: Pooled, terms: list[str] | None) -> list[str]:
+def _in_words(found: PooledTest | None, terms: list[str] | None) -> list[str]:
     """Say what came out of a test of several terms."""
-    if not terms:
+    if found is None or not terms:
         return []
-    found = pooled.wald(terms)
     return [
         f"{', '.join(terms)} all 0: D1 = {found.statistic:.3f} on {found.df1} and "
         f"{found.df2:.1f} degrees of freedom, p = {found.p_value:.3g}"
@@ -111,5 +146,5 @@ def _show(pooled: Pooled, level: float, lines: list[str]) -> None:
     ]
     typer.echo(pooled.title)
     show(rich_table(f"estimates, {level:.0%} intervals", names, rows))
-    for line in [*lines, *pooled.notes]:
+    for line in lines:
         typer.echo(line)

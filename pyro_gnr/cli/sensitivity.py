@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pyro_gnr.cli.answers import Answers, Question, show_answers, write
+from pyro_gnr.cli.departures import parse_departures
 from pyro_gnr.cli.errors import errors
 from pyro_gnr.cli.models import imputer_and_table
 from pyro_gnr.cli.options import (
@@ -27,7 +26,6 @@ from pyro_gnr.cli.options import (
     StepsOption,
     TableArgument,
     TablesOption,
-    parse_pairs,
 )
 from pyro_gnr.cli.outputs import SENSITIVITY, check_output
 from pyro_gnr.cli.tables import labelled
@@ -36,7 +34,7 @@ from pyro_gnr.cli.wanted import Wanted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pyro_gnr import Delta, GNRImputer, MultipleImputation
+    from pyro_gnr import GNRImputer, MultipleImputation
 
 __all__ = ["sensitivity"]
 
@@ -54,7 +52,8 @@ DeltaOption = Annotated[
         metavar="COLUMN=LOW:HIGH:N",
         help="Pool at N departures of the column's missing values from the model, LOW to HIGH: in "
         "its unit; in logarithms for positive columns and counts; in log-odds for levels. Two of "
-        "them make a map.",
+        "them make a map. Or COLUMN=norm(MEAN, SD), in quotes: pool once, with a departure of "
+        "that distribution.",
     ),
 ]
 TipOption = Annotated[
@@ -132,55 +131,17 @@ def sensitivity(
                 inputs = [path for path in (table, model, config) if path is not None]
                 check_output(output, ours=SENSITIVITY, force=force, inputs=inputs)
                 place = stack.enter_context(staged(output, replace=force))
-            question = Question(formula, analysis, level, term, value)
-            question.grid, question.tips = _departures(delta, tip, where, category)
-            if not (question.grid or question.tips or ladder):
+            asked = parse_departures(delta, tip, where=where, category=category)
+            question = Question(formula, analysis, level, term, value, asked)
+            if not (asked.any or ladder):
                 raise ValueError("nothing is asked: give --delta, --tip or --ladder")
             imputer, source = imputer_and_table(table, model, wanted=wanted, quiet=quiet)
         answers = _answer(question, imputer, labelled(source), m=m, fit=model is None, seed=seed,
                           ladder=ladder)  # fmt: skip
         if place is not None:
-            write(answers, place, question)
+            write(answers, place, question, source=table)
     if not quiet:
         show_answers(answers, question)
-
-
-def _departures(
-    delta: Sequence[str] | None,
-    tip: Sequence[str] | None,
-    where: str | None,
-    category: Sequence[str] | None,
-) -> tuple[dict[Delta | str, list[float]], list[Delta]]:
-    """Read --delta, --tip, --where and --category."""
-    from pyro_gnr.imputation.sensitivity import Delta
-
-    words = {"option": "--category", "expected": "COLUMN=LEVEL", "example": "site=Graz"}
-    levels = parse_pairs(category, **words)
-    words = {"option": "--delta", "expected": "COLUMN=LOW:HIGH:N", "example": "income=-1:1:9"}
-    ranges = parse_pairs(delta, **words)
-    unused = sorted(set(levels) - set(ranges) - set(tip or ()))
-    if unused:
-        raise ValueError(f"--category names {unused}, which neither --delta nor --tip moves")
-    grid: dict[Delta | str, list[float]] = {
-        Delta(name, level=levels.get(name), where=where): _range(name, text)
-        for name, text in ranges.items()
-    }
-    return grid, [Delta(name, level=levels.get(name), where=where) for name in tip or ()]
-
-
-def _range(name: str, text: str) -> list[float]:
-    import numpy as np
-
-    try:
-        low, high, n = text.split(":")
-        found = np.linspace(float(low), float(high), int(n)).tolist()
-    except ValueError:
-        found = []
-    if not found or not np.isfinite(found).all():
-        raise ValueError(
-            f"--delta {name}={text}: expected COLUMN=LOW:HIGH:N, such as {name}=-1:1:9"
-        )
-    return found
 
 
 def _answer(
@@ -197,19 +158,11 @@ def _answer(
 
     options: dict[str, Any] = {"level": question.level, "model": question.model}
     answers = Answers()
-    if question.grid or question.tips:
+    if question.asked.any:
         if fit:
             imputer.fit(frame)
         imputation = imputer.impute(frame, m=m, seed=None if fit else seed)
-        _with_levels(question, imputation)
-        if question.grid:
-            answers.grid = imputation.delta_grid(question.formula, question.grid, **options)
-        answers.tips = [
-            imputation.tipping_point(
-                question.formula, one, term=question.term, value=question.value, **options
-            )
-            for one in question.tips
-        ]
+        _depart(answers, question, imputation, options)
     if ladder:
         answers.ladder = compare_mechanisms(
             frame, question.formula, imputer=imputer, m=m, **options
@@ -217,16 +170,17 @@ def _answer(
     return answers
 
 
-def _with_levels(question: Question, imputation: MultipleImputation) -> None:
-    """Find the levels that the text of --category stands for."""
-    from pyro_gnr.imputation.sensitivity.delta import as_delta
-
-    levels = {c.name: c.levels or () for c in imputation.table.schema.modelled}
-
-    def meant(delta: Delta | str) -> Delta:
-        delta = as_delta(delta)
-        found = [v for v in levels.get(delta.column, ()) if str(v) == delta.level]
-        return replace(delta, level=found[0]) if found else delta
-
-    question.grid = {meant(delta): values for delta, values in question.grid.items()}
-    question.tips = [meant(delta) for delta in question.tips]
+def _depart(
+    answers: Answers, question: Question, imputation: MultipleImputation, options: dict[str, Any]
+) -> None:
+    """Add the answers under departures from the model."""
+    formula, asked = question.formula, question.asked.with_levels(imputation)
+    answers.imputation = imputation
+    if asked.grid:
+        answers.grid = imputation.delta_grid(formula, asked.grid, **options)
+    if asked.priors:
+        answers.unsure = imputation.adjusted(*asked.priors).pool(formula, model=question.model)
+    answers.tips = [
+        imputation.tipping_point(formula, one, term=question.term, value=question.value, **options)
+        for one in asked.tips
+    ]

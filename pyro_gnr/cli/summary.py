@@ -93,6 +93,8 @@ def _mechanism(imputation: MultipleImputation) -> str:
 
     mechanism = imputation.fitted.model.m_given_ux
     name, assumption = type(mechanism).__name__, mechanism.assumption
+    if not len(imputation.table.missing[0]):
+        return f"mechanism: none at work, as no cell is missing (the model's: {name})"
     if isinstance(mechanism, SelfMasking) and mechanism.direction in ("high", "low"):
         assumption += f", the {mechanism.direction}er the more often"
     return f"mechanism: {name} ({f'{assumption}; ' if assumption else ''}no data can test it)"

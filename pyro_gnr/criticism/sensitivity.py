@@ -1,15 +1,15 @@
 """Pictures of sensitivity analyses: a term over departures from the model, or over mechanisms.
 
-Nothing here touches pyplot: no figure is registered, no backend chosen, no setting changed.
+Where no axes are given pyplot makes the figure, so that a notebook shows it. Otherwise nothing
+here touches pyplot: no figure is registered, no backend chosen, no setting changed.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import TwoSlopeNorm
-from matplotlib.figure import Figure
 
 from pyro_gnr.imputation.sensitivity.grid import DeltaGrid
 from pyro_gnr.imputation.sensitivity.ladder import Ladder
@@ -34,17 +34,17 @@ def plot_grid(
         'Intercept (95% interval)'
     """
     names = list(grid.units)
+    if len(names) > 2:
+        raise ValueError(f"got departures {names}, expected one or two: draw a part of the grid.")
     chosen = _chosen(list(grid["term"].unique()), term)
     part = grid[grid["term"] == chosen]
     ax = _axes() if ax is None else ax
     if len(names) == 1:
         _draw_band(ax, part.sort_values(names[0]), names[0], value)
         ax.set_ylabel(f"{chosen} ({grid.level:.0%} interval)")
-    elif len(names) == 2:
+    else:
         _draw_map(ax, part, names, chosen, value)
         ax.set_ylabel(f"{names[1]}, {grid.units[names[1]]}")
-    else:
-        raise ValueError(f"got departures {names}, expected one or two: draw a part of the grid.")
     ax.set_xlabel(f"{names[0]}, {grid.units[names[0]]}")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
@@ -77,7 +77,7 @@ def plot_ladder(
     ax.errorbar(part["estimate"].to_numpy(), place, xerr=errors, fmt="o", color=BLUE, capsize=3)
     if value is not None:
         ax.axvline(value, color=GREY, linewidth=1, linestyle=":")
-    ax.set_yticks(place, [str(name) for name in part.index], parse_math=False)
+    ax.set_yticks(place, _rungs(ladder, part.index), parse_math=False)
     ax.set_ylim(len(part) - 0.5, -0.5)
     ax.set_xlabel(f"{chosen} ({ladder.level:.0%} interval)")
     ax.spines[["top", "right"]].set_visible(False)
@@ -85,9 +85,23 @@ def plot_ladder(
 
 
 def _axes() -> Axes:
-    figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()
+    """Axes of a figure that pyplot knows; it takes a while to import, and chooses a backend."""
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots(figsize=(7.2, 4.6), dpi=120, layout="constrained", facecolor="white")
+    return ax
+
+
+def _rungs(ladder: Ladder, names: pd.Index) -> list[str]:
+    """Names of mechanisms, and how much worse than the best each fits, where that is known."""
+    gaps = ladder.fit["held_out_values"] - ladder.fit["held_out_values"].max()
+    labels = []
+    for name in names:
+        gap, error = gaps[name], ladder.fit["se_difference_values"][name]
+        said = f"held-out fit {gap:.2g} \N{PLUS-MINUS SIGN} {error:.2g}"
+        said = "best held-out fit" if gap == 0.0 else said
+        labels.append(f"{name}\n{said}" if np.isfinite(gap) else str(name))
+    return labels
 
 
 def _chosen(terms: list[str], term: str | None) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 import warnings
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from pyro_gnr.imputation.departures import in_words
+from pyro_gnr.imputation.versions import versions
 from pyro_gnr.model.mechanisms.claims import claims
 from pyro_gnr.model.part import hyperparameters
 from pyro_gnr.model.registry import plain
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "RELIABLE_K",
     "UNTESTABLE",
-    "VERSIONED",
     "Check",
     "Ledger",
     "ledger",
@@ -31,7 +30,6 @@ __all__ = [
     "warn_of_learnt_directions",
 ]
 
-VERSIONED = ("pyro-gnr", "torch", "pyro-ppl", "numpy", "pandas", "narwhals", "pyarrow")
 UNTESTABLE = (
     "Why cells are missing, and so whether the mechanism is right: the same observed cells and "
     "holes can come from another one with other missing values. Ask how the answer changes with "
@@ -71,7 +69,7 @@ class Ledger:
         fails: when and how it fails.
         untestable: what no data can say.
         checks: what was checked.
-        departures: delta adjustments, in words.
+        departures: delta adjustments in plain values; see `MultipleImputation.departures`.
         missing: missing cells by column.
         rows: N.
         m: number of tables.
@@ -88,7 +86,7 @@ class Ledger:
     fails: str
     untestable: str
     checks: tuple[Check, ...]
-    departures: tuple[str, ...]
+    departures: tuple[dict[str, Any], ...]
     missing: dict[str, int]
     rows: int
     m: int
@@ -104,17 +102,14 @@ class Ledger:
 
     def to_dict(self) -> dict[str, Any]:
         """Give it in plain values, which JSON has."""
-        return {**asdict(self), "checks": [check._asdict() for check in self.checks]}
+        checks = [check._asdict() for check in self.checks]
+        return {**asdict(self), "checks": checks, "departures": list(self.departures)}
 
     def __str__(self) -> str:
-        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
         cells = sum(self.missing.values())
         lines = [
-            f"Assumed mechanism: {self.mechanism}({options}): {self.assumption}.",
-            f"  {self.identified}",
-            f"  {self.fails}",
-            f"Untestable: {self.untestable}",
-            *(f"Departure: {departure}" for departure in self.departures),
+            *self._assumed(),
+            *(f"Departure: {in_words(departure)}" for departure in self.departures),
             "Checked:",
             *(f"  [{'ok' if c.passed else '!!'}] {c.name}: {c.text}" for c in self.checks),
             f"{cells:,} missing cells in {len(self.missing)} columns of {self.rows:,} rows; "
@@ -123,6 +118,18 @@ class Ledger:
             "Versions: " + ", ".join(f"{name} {v}" for name, v in self.versions.items()),
         ]
         return "\n".join(lines)
+
+    def _assumed(self) -> list[str]:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        mechanism = f"{self.mechanism}({options})"
+        if not self.missing:
+            return [f"Assumed mechanism: none, as no cell is missing (the model's: {mechanism})."]
+        return [
+            f"Assumed mechanism: {mechanism}: {self.assumption}.",
+            f"  {self.identified}",
+            f"  {self.fails}",
+            f"Untestable: {self.untestable}",
+        ]
 
 
 def ledger(imputation: MultipleImputation, pooled: Pooled | None = None) -> Ledger:
@@ -157,14 +164,14 @@ def ledger(imputation: MultipleImputation, pooled: Pooled | None = None) -> Ledg
         **said._asdict(),
         untestable=UNTESTABLE,
         checks=tuple(checks),
-        departures=tuple(str(delta) for delta in imputation.deltas),
+        departures=tuple(imputation.departures()),
         missing={c.name: int(n) for c, n in zip(table.schema.modelled, counts, strict=True) if n},
         rows=len(table.keys),
         m=imputation.m,
         members=len(fitted.members),
         particles=fitted.particles_each * len(fitted.members),
         seed=fitted.seed,
-        versions={"python": platform.python_version()} | {p: version(p) for p in VERSIONED},
+        versions=versions(),
     )
 
 
@@ -178,7 +185,7 @@ def unreliable(draws: Draws) -> int:
 
 def _checks_of_rows(imputation: MultipleImputation) -> list[Check]:
     known = ~np.isnan(imputation.draws.ess)
-    n = max(int(known.sum()), 1)
+    n = int(known.sum())
     bad = unreliable(imputation.draws)
     few = int((imputation.draws.ess[known] < FEW_PARTICLES).sum())
     allowed = f"at most {MOST_ROWS:.0%} are expected"

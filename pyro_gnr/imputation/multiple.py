@@ -26,7 +26,7 @@ from pyro_gnr.imputation.fitted import Draws, FittedModel
 from pyro_gnr.imputation.ledger import RELIABLE_K, Ledger, ledger, unreliable
 from pyro_gnr.imputation.pooling import MixedDraws, Pooled, pool, pool_draws
 from pyro_gnr.imputation.pooling.nesting import as_members
-from pyro_gnr.imputation.sensitivity.adjusting import adjusted_values
+from pyro_gnr.imputation.sensitivity.adjusting import adjusted_values, told
 from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta
 from pyro_gnr.imputation.sensitivity.grid import DeltaGrid, delta_grid
 from pyro_gnr.imputation.sensitivity.tipping import TippingPoint, tipping_point
@@ -54,6 +54,7 @@ class MultipleImputation:
         fitted: the model that drew them.
         members: (M,) the fitted member that drew each table, whole numbers; None: in turn.
         deltas: departures from the model that `draws` have in them; see `adjusted`.
+        before: the imputations that these depart from, in which the departures found their rows.
         constraints: what was asked of them and what it took; see `constrained`.
         derived: cells of columns that are not modelled.
 
@@ -80,6 +81,7 @@ class MultipleImputation:
         *,
         members: Sequence[int] | NDArray[np.intp] | None = None,
         deltas: Sequence[Delta] = (),
+        before: MultipleImputation | None = None,
         constraints: Constraints | None = None,
         derived: Derived | None = None,
     ) -> None:
@@ -90,6 +92,7 @@ class MultipleImputation:
         in_turn = np.arange(len(draws.values)) % len(fitted.members)
         self.members: NDArray[np.intp] = in_turn if found is None else found
         self.deltas = tuple(deltas)
+        self._before = before
         self.constraints = constraints
         self._derived = Derived() if derived is None else derived
         self._chances: dict[int, NDArray[np.float64]] = {}
@@ -119,11 +122,11 @@ class MultipleImputation:
 
     def __repr__(self) -> str:
         rows, _ = self.table.missing
+        mechanism = type(self.fitted.model.m_given_ux).__name__ if len(rows) else "none at work"
         return (
             f"MultipleImputation(m={self.m}, rows={len(self.table.keys)}, imputed cells="
             f"{len(rows)} in {len(np.unique(rows))} rows, rows with Pareto k > {RELIABLE_K}: "
-            f"{unreliable(self.draws)}, assumed mechanism: "
-            f"{type(self.fitted.model.m_given_ux).__name__}"
+            f"{unreliable(self.draws)}, assumed mechanism: {mechanism}"
             + (f", delta adjusted: {[d.column for d in self.deltas]})" if self.deltas else ")")
         )
 
@@ -166,7 +169,7 @@ class MultipleImputation:
 
         The ending chooses: .parquet or .csv for R, .dta for Stata's `mi import flong`, .sav for
         SPSS, split by `Imputation_` (`pip install pyro-gnr[exchange]`). Beside it comes a file
-        with the commands that read it; for R they are::
+        with the commands that read it; for R they are (and a line for each text with levels)::
 
             library(mice)
             long <- as.data.frame(arrow::read_parquet("people.parquet"))
@@ -414,7 +417,7 @@ class MultipleImputation:
             raise ValueError(f"columns {computed} are derived from others: adjust those.")
         draws = self.draws._replace(values=adjusted_values(self, found))
         moved = MultipleImputation(
-            self.table, draws, self.fitted, members=self.members, deltas=found
+            self.table, draws, self.fitted, members=self.members, deltas=found, before=self
         )
         return moved if self.constraints is None else moved._with(self.constraints)
 
@@ -478,7 +481,8 @@ class MultipleImputation:
         values, derived, found = constrained_parts(self, rule)
         return MultipleImputation(
             self.table, self.draws._replace(values=values), self.fitted, members=self.members,
-            deltas=self.deltas, constraints=found, derived=derived,
+            deltas=self.deltas, before=self._before, constraints=found,
+            derived=derived,
         )  # fmt: skip
 
     def delta_grid(
@@ -586,6 +590,26 @@ class MultipleImputation:
                 f"{what} is not known of imputations that are {changed}: ask those that they "
                 "were made from."
             )
+
+    def departures(self) -> list[dict[str, Any]]:
+        """Give the departures from the model in plain values; none if this is not adjusted.
+
+        Returns:
+            For each `column`, `by`, `level` and `where` as `Delta` has them (a prior of scipy as
+            `{"distribution": "norm", "args": [0, 2], "kwds": {}}`; a function or array of rows as
+            `{"function": name}` or `{"array": N}`), `unit`, and `rows`, how many rows `where`
+            chooses (mean over tables), None for all.
+
+        Example:
+            >>> from pyro_gnr import Delta, GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+            >>> moved = imputation.adjusted(Delta("a", 0.4, where="b > 1"))
+            >>> {key: moved.departures()[0][key] for key in ("by", "where", "rows")}
+            {'by': 0.4, 'where': 'b > 1', 'rows': 27.0}
+        """
+        before = self if self._before is None else self._before
+        return [told(before, delta) for delta in self.deltas]
 
     def ledger(self) -> Ledger:
         """Say what these imputations rest on, what was checked, and what no data can say.

@@ -10,6 +10,7 @@ import pytest
 
 from pyro_gnr import pool
 from pyro_gnr.cli.completed import read_completed
+from pyro_gnr.data.files import digest
 
 FORMULA = "income ~ children + region"
 
@@ -35,6 +36,57 @@ def test_a_directory(run, completed, tmp_path):
     for name in wanted:
         np.testing.assert_allclose(written[name], wanted[name])
     np.testing.assert_allclose(written["p.value"], wanted.summary()["p.value"])
+
+
+def test_what_was_asked_and_what_made_the_tables_lie_beside_the_table(run, completed, tmp_path):
+    output = tmp_path / "pooled.csv"
+    ran = run("pool", completed, "--formula", FORMULA, "--test", "region", "--output", output,
+              "--level", 0.9)  # fmt: skip
+    assert ran.status == 0, ran.err
+    told = json.loads((tmp_path / "pooled.json").read_text())
+    assert (told["format"], told["formula"], told["level"]) == ("pyro_gnr pooled", FORMULA, 0.9)
+    assert (told["rule"], told["m"], told["n_members"]) == ("rubin", 4, 1)
+    tables, members = read_completed(completed)
+    wanted = pool(tables, FORMULA, members=members)
+    assert told["notes"] == wanted.notes
+    assert told["tested"]["p_value"] == pytest.approx(wanted.wald("region").p_value)
+    manifest = json.loads((completed / "manifest.json").read_text())
+    for name in ("ledger", "members", "seed", "mechanism"):
+        assert told["completed"][name] == manifest[name]
+    assert told["files"] == {"pooled.csv": digest(output)}
+    assert "statsmodels" in told["versions"]
+
+
+def test_a_long_table_does_not_say_what_made_it(run, impute, table, tmp_path):
+    long = tmp_path / "long.parquet"
+    assert impute(table, long, m=4).status == 0
+    frame = pd.read_parquet(long).drop(columns=".member")
+    frame.to_parquet(long)
+    ran = run("pool", long, "--formula", FORMULA, "--output", tmp_path / "pooled.parquet")
+    assert ran.status == 0, ran.err
+    told = json.loads((tmp_path / "pooled.json").read_text())
+    assert told["completed"] == {"name": "long.parquet", "sha256": digest(long)}
+    assert any("the table has no column .member" in note for note in told["notes"])
+
+
+def test_names_of_options_covariances_and_degrees_of_freedom(run, completed, tmp_path):
+    output = tmp_path / "pooled.csv"
+    call = ["pool", completed, "--formula", "insured ~ children", "--quiet", "--force",
+            "--output", output]  # fmt: skip
+    assert run(*call, "--analysis", "logit").status == 0
+    one = output.read_bytes()
+    assert run(*call, "--model", "logit").status == 0
+    assert output.read_bytes() == one
+    assert run(*call, "--cov-type", "HC3", "--dfcom", 20).status == 0
+    tables, members = read_completed(completed)
+    robust = {"cov_type": "HC3"}
+    wanted = pool(tables, "insured ~ children", members=members, fit_options=robust, dfcom=20)
+    written = pd.read_csv(output, index_col="term")
+    for name in wanted:
+        np.testing.assert_allclose(written[name], wanted[name])
+    assert (written["dfcom"] == 20).all()
+    told = json.loads((tmp_path / "pooled.json").read_text())
+    assert (told["cov_type"], told["dfcom"], told["analysis"]) == ("HC3", 20, "ols")
 
 
 def test_the_same_from_a_long_table(run, impute, table, completed, tmp_path):
@@ -106,6 +158,7 @@ def test_outcomes_of_levels(run, completed):
         (["--formula", FORMULA, "--model", "lm"], "got model='lm', expected one of"),
         (["--formula", FORMULA, "--test", "age"], "got term 'age', expected some of"),
         (["--formula", FORMULA, "--level", "95"], "got level=95"),
+        (["--formula", FORMULA, "--dfcom", "-1"], "got dfcom=-1"),
         (["--formula", FORMULA, "--output", "pooled.xlsx"], "expected a .csv or .parquet file"),
     ],
 )
@@ -119,9 +172,10 @@ def test_nothing_is_written_when_it_fails(run, completed, tmp_path):
     output = tmp_path / "pooled.csv"
     assert run("pool", completed, "--formula", "income ~ zzz", "--output", output).status == 2
     assert not output.exists()
-    output.write_text("mine")
-    assert run("pool", completed, "--formula", FORMULA, "--output", output).status == 2
-    assert output.read_text() == "mine"
+    for mine in (output, tmp_path / "pooled.json"):
+        mine.write_text("mine")
+        assert run("pool", completed, "--formula", FORMULA, "--output", output).status == 2
+        assert mine.read_text() == "mine"
     ran = run("pool", completed, "--formula", FORMULA, "--output", output, "--force")
     assert ran.status == 0, ran.err
 

@@ -2,8 +2,10 @@
 
 import json
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from scipy import stats
 
 from pyro_gnr import Delta, GNRImputer
 
@@ -27,8 +29,19 @@ def test_a_grid_and_a_tipping_point(run, table, model, tmp_path):
     assert ran.status == 0, ran.err
     assert "no data can say" in ran.out
     assert sorted(p.name for p in out.iterdir()) == [
-        "grid.csv", "grid.png", "manifest.json", "tipping_points.txt",
+        "grid.csv", "grid.png", "manifest.json", "tipping_points.json", "tipping_points.txt",
     ]  # fmt: skip
+    [tip] = json.loads((out / "tipping_points.json").read_text())
+    assert (tip["column"], tip["where"], tip["by"]) == ("income", "children > 0", 1.0)
+    assert {type(tip[side]) for side in ("below", "above")} <= {float, type(None)}
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["mechanism"], manifest["seed"], manifest["m"]) == ("Conjunction", 0, 3)
+    assert (manifest["members"], manifest["analysis"]) == ([0, 0, 0], "ols")
+    assert manifest["source"]["name"] == "people.csv"
+    assert manifest["ledger"]["mechanism"] == "Conjunction"
+    assert "scipy" in manifest["versions"]
+    told = [(d["column"], d["level"], d["times"]) for d in manifest["grid"]]
+    assert told == [("income", None, [-1, 0, 1]), ("region", "south", [0, 1])]
     grid = pd.read_csv(out / "grid.csv")
     assert grid.shape[0] == 3 * 2 * 2
     imputer = GNRImputer.load(model)
@@ -41,6 +54,28 @@ def test_a_grid_and_a_tipping_point(run, table, model, tmp_path):
     wanted = moved.pool("income ~ children").summary()
     found = grid[(grid["delta income"] == -1) & (grid.iloc[:, 1] == 1)].set_index("term")
     pd.testing.assert_frame_equal(found[wanted.columns], wanted, check_names=False)
+
+
+def test_a_prior(run, table, model, tmp_path):
+    out = tmp_path / "out"
+    ran = run(
+        "sensitivity", table, "--model", model, "--m", 4, "--formula", "income ~ children",
+        "--delta", "income=norm(-100, 2000)", "--delta", "children=0:1:2", "--output", out,
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert "unsure of the model" in ran.out
+    frame = pd.read_csv(table)
+    frame.index += 1
+    moved = (
+        GNRImputer.load(model).impute(frame, m=4).adjusted(Delta("income", stats.norm(-100, 2000)))
+    )
+    found = pd.read_csv(out / "unsure.csv", index_col="term")
+    wanted = moved.pool("income ~ children").summary()
+    pd.testing.assert_frame_equal(found, wanted, check_names=False)
+    manifest = json.loads((out / "manifest.json").read_text())
+    [told] = manifest["unsure"]
+    assert told["by"] == {"distribution": "norm", "args": [-100, 2000], "kwds": {}}
+    assert [d["column"] for d in manifest["grid"]] == ["children"]
 
 
 def test_the_ladder(run, table, tmp_path):
@@ -61,8 +96,12 @@ def test_the_ladder(run, table, tmp_path):
     ladder = pd.read_csv(out / "ladder.csv")
     assert ladder["mechanism"].nunique() + len(ran.out.split(" failed: ")) - 1 >= 6
     assert (out / "ladder.png").stat().st_size > 1000
-    files = json.loads((out / "manifest.json").read_text())["files"]
-    assert set(files) == {"ladder.csv", "fit.csv", "ladder.png"}
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert set(manifest["files"]) == {"ladder.csv", "fit.csv", "ladder.png"}
+    assert list(manifest["ladder"]) == list(dict.fromkeys(ladder["mechanism"]))
+    assert manifest["ladder"]["selection"]["mechanism"] == "Selection"
+    assert "se_difference_values" in pd.read_csv(out / "fit.csv")
+    assert plt.get_fignums() == []
     assert run(*call).status == 2  # not over what is there
     assert run(*call, "--force", "--quiet").out == ""
 
@@ -73,6 +112,8 @@ def test_the_ladder(run, table, tmp_path):
         ([], "nothing is asked: give --delta, --tip or --ladder"),
         (["--delta", "income=1"], "--delta income=1: expected COLUMN=LOW:HIGH:N"),
         (["--delta", "income=0:1:0"], "expected COLUMN=LOW:HIGH:N"),
+        (["--delta", "income=norm(0, 0)"], "or COLUMN=norm(MEAN, SD), SD > 0"),
+        (["--delta", "income=norm(0)"], "or COLUMN=norm(MEAN, SD), SD > 0"),
         (["--delta", "incom=0:1:2"], "got column 'incom', expected a modelled one"),
         (["--delta", "region=0:1:2"], "got level=None for column 'region'"),
         (["--tip", "income"], "got term=None, expected one of"),

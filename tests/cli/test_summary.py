@@ -44,6 +44,16 @@ def test_the_summary_says_which_checks_failed(impute, table, tmp_path):
     assert "check failed, parameter uncertainty: the tables come from one fit" in ran.out
 
 
+def test_a_table_without_holes_rests_on_no_mechanism(impute, tmp_path):
+    pd.DataFrame({"row": range(40), "a": np.arange(40.0), "b": np.arange(40.0) ** 2}).to_csv(
+        tmp_path / "whole.csv", index=False
+    )
+    ran = impute(tmp_path / "whole.csv", tmp_path / "out")
+    assert ran.status == 0, ran.err
+    assert "mechanism: none at work, as no cell is missing (the model's: Conjunction)" in ran.out
+    assert "no data can test it" not in ran.out
+
+
 def test_quiet(impute, table, tmp_path):
     ran = impute(table, tmp_path / "out", "--quiet")
     assert ran == (0, "", "")

@@ -1,14 +1,22 @@
 """Pictures show the numbers they were given."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from pyro_gnr.criticism.sensitivity import plot_grid, plot_ladder
 from pyro_gnr.imputation.sensitivity.grid import DeltaGrid
 from pyro_gnr.imputation.sensitivity.ladder import Ladder
 
 AT = np.linspace(-2.0, 2.0, 9)
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open():
+    yield
+    plt.close("all")
 
 
 def grid_of(*names):
@@ -44,13 +52,33 @@ def test_more_are_refused_and_so_are_unknown_terms():
         plot_grid(grid_of("a", "b", "c"))
     with pytest.raises(ValueError, match=r"got term='x', expected one of \['b'\]"):
         plot_grid(grid_of("a"), "x")
+    assert plt.get_fignums() == []
 
 
 def test_the_ladder_is_a_line_a_mechanism():
     index = pd.MultiIndex.from_tuples([("one", "b"), ("two", "b")], names=["mechanism", "term"])
     found = Ladder({"estimate": [1.0, 2.0], "conf.low": [0, 1], "conf.high": [2, 5]}, index=index)
     found.level = 0.9
+    found.fit = pd.DataFrame(
+        {"held_out_values": [np.nan] * 2, "se_difference_values": np.nan}, index=["one", "two"]
+    )
     ax = plot_ladder(found)
     np.testing.assert_allclose(ax.containers[0].lines[0].get_xdata(), [1.0, 2.0])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
+    found.fit = found.fit.assign(held_out_values=[-9.27, -9.25], se_difference_values=[0.013, 0])
+    labels = [label.get_text() for label in plot_ladder(found).get_yticklabels()]
+    assert labels == [
+        "one\nheld-out fit -0.02 \N{PLUS-MINUS SIGN} 0.013",
+        "two\nbest held-out fit",
+    ]
     assert ax.get_xlabel() == "b (90% interval)"
+
+
+def test_a_notebook_shows_the_figure_unless_axes_are_given():
+    ax = plot_grid(grid_of("delta a"))
+    assert plt.gcf() is ax.figure
+    assert plt.gca() is ax
+    plt.close("all")
+    own = Figure().add_subplot()
+    assert plot_grid(grid_of("delta a"), ax=own) is own
+    assert plt.get_fignums() == []

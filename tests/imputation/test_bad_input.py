@@ -480,7 +480,7 @@ def test_the_seed_of_the_draws(knows, plain, seed):
 
 def test_unfitted(imputer_of, X, tmp_path):
     imputer = imputer_of()
-    for ask in (imputer.transform, imputer.impute, imputer.score):
+    for ask in (imputer.transform, imputer.impute, imputer.score, imputer.row_bounds):
         with pytest.raises(NotFittedError, match="GNRImputer instance is not fitted yet"):
             ask(X)
     with pytest.raises(NotFittedError):

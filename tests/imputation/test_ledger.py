@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pyro_gnr import Delta, GNRImputer, pool
 from pyro_gnr.imputation.fitted import Draws
@@ -81,10 +82,54 @@ def test_extrapolation_is_named(imputation):
     assert check in far.ledger().failed
 
 
-def test_departures_are_told(imputation):
+def test_departures_are_told(imputation, X):
     found = imputation.adjusted(Delta("bp", -2.0, where="weight > 60")).ledger()
-    assert found.departures == ("missing values of 'bp' by -2 where weight > 60",)
-    assert "Departure: missing values of 'bp'" in str(found)
+    chosen = int((X["weight"] > 60).sum())
+    assert found.departures == (
+        {
+            "column": "bp",
+            "by": -2.0,
+            "level": None,
+            "where": "weight > 60",
+            "unit": "the column's own unit",
+            "rows": chosen,
+        },
+    )
+    assert f"Departure: 'bp' - 2 where weight > 60 ({chosen} rows)" in str(found)
+
+
+def test_departures_are_told_in_plain_values_whatever_they_are(imputation, X):
+    def heavy(completed):
+        return (completed["bp"] > 120).to_numpy()
+
+    moved = imputation.adjusted(
+        Delta("bp", stats.norm(0, scale=2), where=np.arange(60) < 31),
+        Delta("site", 0.5, level=np.str_("Graz"), where=heavy),
+        Delta("age", [1, 2, 3, 4], where=lambda completed: np.ones(60, dtype=bool)),
+    )
+    found = moved.ledger().to_dict()["departures"]
+    assert found == json.loads(json.dumps(found))
+    assert found[0]["by"] == {"distribution": "norm", "args": [0], "kwds": {"scale": 2}}
+    assert (found[0]["where"], found[0]["rows"]) == ({"array": 60}, 31)
+    assert (found[1]["where"], found[1]["level"]) == ({"function": "heavy"}, "Graz")
+    # As chosen in the tables before: the first departure moves what the second looks at.
+    assert found[1]["rows"] == np.mean([heavy(completed).sum() for completed in imputation])
+    assert (found[2]["by"], found[2]["where"]) == ([1, 2, 3, 4], {"function": "<lambda>"})
+    text = str(moved.ledger())
+    for line in (
+        "'bp' + norm(0, scale=2) where an array says (31 rows)",
+        f"'site' (level 'Graz') + 0.5 where heavy says ({found[1]['rows']:g} rows)",
+        "'age' + 1 to 4, a number a table where a function says (60 rows)",
+    ):
+        assert f"Departure: {line}\n" in text
+    assert " at 0x" not in text + json.dumps(found)
+
+
+def test_what_is_adjusted_and_constrained_tells_the_same(imputation):
+    delta = Delta("bp", 50.0, where=lambda completed: (completed["bp"] > 120).to_numpy())
+    moved = imputation.adjusted(delta)
+    kept = moved.constrained(repair=lambda completed: completed)
+    assert kept.departures() == moved.departures()
 
 
 def test_what_was_pooled_has_m_checked_too(imputation):
@@ -124,3 +169,14 @@ def test_a_learnt_direction_that_extrapolates_warns_and_a_stated_one_does_not():
     assert not checks(learnt.ledger())["extrapolation"].passed
     stated = made({"x0": "high"})  # warnings are errors
     assert not checks(stated.ledger())["extrapolation"].passed
+
+
+def test_a_table_without_holes_rests_on_no_mechanism(fitted, X):
+    whole = fitted.transform(X)
+    found = fitted.impute(whole, m=2)
+    assert "0 of 0 incomplete rows" in checks(found.ledger())["importance weights"].text
+    assert found.ledger().missing == {}
+    text = str(found.ledger())
+    assert "Assumed mechanism: none, as no cell is missing (the model's: Conjunction())" in text
+    assert "Untestable" not in text
+    assert "assumed mechanism: none at work" in repr(found)

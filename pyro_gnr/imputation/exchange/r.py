@@ -20,14 +20,20 @@ __all__ = ["write_csv", "write_parquet"]
 def write_parquet(
     long: pd.DataFrame, path: Path, columns: Mapping[str, Column]
 ) -> tuple[dict[str, str], str]:
-    """Write a .parquet file, which keeps dtypes, levels and their order.
+    """Write a .parquet file, which keeps dtypes, levels of categories and their order.
 
     Returns:
-        New names of columns (none), and three lines of R.
+        New names of columns (none), and lines of R: three, and one for each column of text that
+        has levels, as mice imputes no text.
     """
     write_table(long, path)
     read = f"long <- as.data.frame(arrow::read_parquet({_quoted(path.name)}))"
-    return {}, _script([read, *_without(long)])
+    factors = [
+        _factor(name, found)
+        for name, found in _levels(long, columns).items()
+        if found is not None and not isinstance(long[name].dtype, pd.CategoricalDtype)
+    ]
+    return {}, _script([read, *factors, *_without(long)])
 
 
 def write_csv(
@@ -39,9 +45,8 @@ def write_csv(
         New names of columns (none), and the lines of R.
     """
     write_table(long, path)
-    holes = imputed(long)
-    own = [str(name) for name in long if name not in (IMP, MEMBER)]
-    levels = {name: as_levels(long[name], name in holes, columns.get(name)) for name in own}
+    levels = _levels(long, columns)
+    own = list(levels)
     texts = [n for n in own if levels[n] is not None or _is_text(long[n])]
     kept = ", ".join(f'{_quoted(name)} = "character"' for name in texts)
     read = (
@@ -51,6 +56,13 @@ def write_csv(
     factors = [_factor(name, found) for name, found in levels.items() if found is not None]
     typed = [_typed(name, long[name]) for name in own]
     return {}, _script([read, *factors, *filter(None, typed), *_without(long)])
+
+
+def _levels(long: pd.DataFrame, columns: Mapping[str, Column]) -> dict[str, pd.Series | None]:
+    """The table's own columns as categorical ones; None where they have no levels."""
+    holes = imputed(long)
+    own = [str(name) for name in long if name not in (IMP, MEMBER)]
+    return {name: as_levels(long[name], name in holes, columns.get(name)) for name in own}
 
 
 def _script(lines: list[str]) -> str:

@@ -17,6 +17,9 @@ from pyro_gnr.imputation.pooling.nesting import as_members
 if TYPE_CHECKING:
     import xarray
 
+    from pyro_gnr.imputation.ledger import Ledger
+    from pyro_gnr.imputation.multiple import MultipleImputation
+
 __all__ = ["MixedDraws", "pool_draws"]
 
 Array = NDArray[np.float64]
@@ -39,10 +42,12 @@ class MixedDraws:
     Attributes:
         draws: by parameter, (M, S, ...): S draws on each table.
         members: (M,) member that made each table; None if each has its own.
+        imputation: what made the tables; None if they came from a list or from files.
     """
 
     draws: Mapping[str, Array]
     members: NDArray[np.intp] | None
+    imputation: MultipleImputation | None = None
 
     @property
     def m(self) -> int:
@@ -52,6 +57,19 @@ class MixedDraws:
     def __repr__(self) -> str:
         size = next(iter(self.draws.values())).shape[1]
         return f"MixedDraws(m={self.m}, draws a table={size}, parameters={list(self.draws)})"
+
+    def ledger(self) -> Ledger:
+        """Say what the answer rests on: see `MultipleImputation.ledger`.
+
+        Raises:
+            ValueError: the tables came from a list or from files, and what made them is not known.
+        """
+        if self.imputation is None:
+            raise ValueError(
+                "the tables came without the imputation that made them: pool by its own method, "
+                "MultipleImputation.pool_draws."
+            )
+        return self.imputation.ledger()
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Summarise the mixture.
@@ -152,7 +170,8 @@ def pool_draws(
                 "parameters and numbers of draws, which are mixed with equal weights."
             )
     stacked = {name: np.stack([one[name] for one in found]) for name in found[0]}
-    return MixedDraws(stacked, as_members(members, len(found)))
+    made: Any = tables if hasattr(tables, "ledger") else None
+    return MixedDraws(stacked, as_members(members, len(found)), made)
 
 
 def _draws(output: Any, table: int) -> dict[str, Array]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pyro_gnr.data import Kind
+from pyro_gnr.imputation.departures import described
 from pyro_gnr.imputation.sensitivity.delta import Delta
-from pyro_gnr.imputation.sensitivity.scales import moved_chances, moved_levels, moved_numbers
+from pyro_gnr.imputation.sensitivity.scales import (
+    moved_chances,
+    moved_levels,
+    moved_numbers,
+    unit,
+)
 from pyro_gnr.inference.randomness import keyed_uniforms
 
 if TYPE_CHECKING:
     from pyro_gnr.imputation.multiple import MultipleImputation
 
-__all__ = ["adjusted_values", "column_place"]
+__all__ = ["adjusted_values", "column_place", "told"]
 
 Floats = NDArray[np.float64]
 
@@ -66,6 +72,26 @@ def column_place(imputation: MultipleImputation, delta: Delta) -> int:
             f"column {delta.column!r} has no missing cell in this table: nothing would move."
         )
     return j
+
+
+def told(imputation: MultipleImputation, delta: Delta) -> dict[str, Any]:
+    """Give a departure in plain values, as the ledger tells it.
+
+    Args:
+        imputation: what is departed from.
+        delta: the departure.
+
+    Returns:
+        What `described` gives; `unit`, in what it is measured; and `rows`, how many `where`
+        chooses, incomplete or not (the mean over tables, in which they may differ), None for all.
+    """
+    j = column_place(imputation, delta)
+    column = imputation.table.schema.modelled[j]
+    bounds = imputation.fitted.model.x_given_u.bounds()[j]
+    rows = None
+    if delta.where is not None:
+        rows = float(np.mean([delta.rows(table).sum() for table in imputation]))
+    return {**described(delta), "unit": unit(column, bounds), "rows": rows}
 
 
 def _plain(imputation: MultipleImputation) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.frames import column_names
 from pyro_gnr.data.reading import Scalar
+from pyro_gnr.imputation.departures import described, in_words
 
 __all__ = ["Delta", "as_delta"]
 
@@ -70,10 +71,7 @@ class Delta:
             )
 
     def __str__(self) -> str:
-        by = self.by if hasattr(self.by, "ppf") or np.ndim(self.by) else f"{float(self.by):+g}"
-        level = "" if self.level is None else f" (level {self.level!r})"
-        where = "" if self.where is None else f" where {self.where}"
-        return f"missing values of {self.column!r}{level} by {by}{where}"
+        return in_words(described(self))
 
     def times(self, factor: float) -> Delta:
         """Give the same departure, so many times as far.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from pyro_gnr.imputation.pooling.checks import check_level
-from pyro_gnr.imputation.sensitivity.adjusting import column_place
+from pyro_gnr.imputation.sensitivity.adjusting import column_place, told
 from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta
 from pyro_gnr.imputation.sensitivity.scales import unit
 from pyro_gnr.inference.progress import progress
@@ -19,6 +20,7 @@ from pyro_gnr.inference.progress import progress
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from pyro_gnr.imputation.ledger import Ledger
     from pyro_gnr.imputation.multiple import MultipleImputation
 
 __all__ = ["DeltaGrid", "delta_grid", "delta_names"]
@@ -33,11 +35,15 @@ class DeltaGrid(pd.DataFrame):
     Attributes:
         units: by column of departures, in what it is measured.
         level: of the intervals.
+        imputation: what is departed from.
+        deltas: by column of departures, the departure that its numbers multiply.
     """
 
-    _metadata: ClassVar[list[str]] = ["units", "level"]
+    _metadata: ClassVar[list[str]] = ["units", "level", "imputation", "deltas"]
     units: Mapping[str, str]
     level: float
+    imputation: MultipleImputation
+    deltas: Mapping[str, Delta]
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
@@ -64,6 +70,22 @@ class DeltaGrid(pd.DataFrame):
         from pyro_gnr.criticism.sensitivity import plot_grid
 
         return plot_grid(self, term, ax=ax, value=value)
+
+    def departures(self) -> list[dict[str, Any]]:
+        """Give the departures in plain values, as `MultipleImputation.departures` does.
+
+        Returns:
+            For each column of departures what is there, and `times`, the numbers by which it was
+            multiplied.
+        """
+        return [
+            {**told(self.imputation, delta), "times": [float(v) for v in self[name].unique()]}
+            for name, delta in self.deltas.items()
+        ]
+
+    def ledger(self) -> Ledger:
+        """Say what the answers rest on: see `MultipleImputation.ledger`; all departures in it."""
+        return replace(self.imputation.ledger(), departures=tuple(self.departures()))
 
 
 def delta_names(deltas: Sequence[Delta]) -> list[str]:
@@ -113,7 +135,8 @@ def delta_grid(
     table = DeltaGrid(pd.concat(parts, ignore_index=True))
     table = DeltaGrid(table[[*names, *(c for c in table.columns if c not in names)]])
     table.units = {n: unit(columns[j], bounds[j]) for n, j in zip(names, places, strict=True)}
-    table.level = level
+    table.level, table.imputation = level, imputation
+    table.deltas = dict(zip(names, deltas, strict=True))
     return table
 
 

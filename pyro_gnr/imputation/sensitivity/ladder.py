@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from pyro_gnr.imputation.ledger import unreliable
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from pyro_gnr.imputation.imputer import GNRImputer
+    from pyro_gnr.imputation.ledger import Ledger
     from pyro_gnr.imputation.multiple import MultipleImputation
 
 __all__ = ["MECHANISMS", "Ladder", "compare_mechanisms"]
+
+Bounds = NDArray[np.float64]
 
 MECHANISMS: dict[str, object] = {
     "ignorable": "ignorable",
@@ -31,6 +35,8 @@ MECHANISMS: dict[str, object] = {
     "selection": "selection",
     "no self-censoring": "no_self_censoring",
 }
+# What held-out bounds are of: log p(x_o), and log p(x_o, m).
+MEASURES = ("values", "values_and_holes")
 CANNOT_DECIDE = (
     "Fit cannot decide among these mechanisms: models that fit the observed cells and holes alike "
     "say different things of what is missing, and no data can tell which is right. Where the "
@@ -47,8 +53,11 @@ class Ladder(pd.DataFrame):
     Attributes:
         fit: one row a mechanism: `held_out_values`, mean bound on log p(x_o) of held-out rows, in
             nats; `held_out_values_and_holes`, that on log p(x_o, m), which is NaN where the model
-            says nothing of the holes; `pareto_k`, share of incomplete rows with k > 0.7;
-            `beyond_observed`, largest share over columns of imputations outside what was observed.
+            says nothing of the holes; `se_difference_values` and `se_difference_values_and_holes`,
+            standard error of its difference to the best one, over the same held-out rows (0 for
+            the best; another seed of the fit would add to it); `pareto_k`, share of incomplete
+            rows with k > 0.7; `beyond_observed`, largest share over columns of imputations outside
+            what was observed.
         failed: by mechanism, the errors of those that could not be fitted.
         imputations: by mechanism, the tables.
         pooled: by mechanism, what was pooled.
@@ -76,10 +85,17 @@ class Ladder(pd.DataFrame):
         ]
         return "\n\n".join(parts)
 
+    def ledger(self) -> dict[str, Ledger]:
+        """Say what each answer rests on, by mechanism: see `Pooled.ledger`."""
+        return {name: pooled.ledger() for name, pooled in self.pooled.items()}
+
     def plot(  # type: ignore[override]
         self, term: str | None = None, *, ax: Axes | None = None, value: float | None = 0.0
     ) -> Axes:
         """Draw the estimates of a term and their intervals, a line a mechanism.
+
+        Below the name of each stands how much worse than the best one it fits observed values of
+        held-out rows, in nats, and the standard error of that.
 
         Args:
             term: which; may be left out if there is one.
@@ -149,7 +165,7 @@ def compare_mechanisms(
     base = GNRImputer(random_state=0) if imputer is None else imputer
     parts: dict[str, Pooled] = {}
     tables: dict[str, MultipleImputation] = {}
-    fits: dict[str, dict[str, float]] = {}
+    bounds: dict[str, dict[str, Bounds]] = {}
     failed: dict[str, str] = {}
     for name, mechanism in _named(mechanisms).items():
         model = clone(base).set_params(mechanism=mechanism)
@@ -162,28 +178,47 @@ def compare_mechanisms(
             continue
         # An error of the analysis is the caller's to see, before more is fitted.
         tables[name], parts[name] = imputation, imputation.pool(analysis, **options)
-        fits[name] = _reach(imputation)
+        bounds[name] = {}
         try:
-            fits[name] |= _held_out_fit(model, X, imputation, held_out)
+            bounds[name] = _held_out_bounds(model, X, imputation, held_out)
         except (ValueError, FloatingPointError) as error:
             failed[f"{name}, held-out fit"] = str(error)
     if not parts:
         raise ValueError(f"no mechanism could be fitted: {failed}.")
-    return _ladder(parts, tables, fits, failed, level)
+    return _ladder(parts, tables, bounds, failed, level)
 
 
 def _ladder(
     parts: dict[str, Pooled],
     tables: dict[str, MultipleImputation],
-    fits: dict[str, dict[str, float]],
+    bounds: dict[str, dict[str, Bounds]],
     failed: dict[str, str],
     level: float,
 ) -> Ladder:
     summaries = {name: pooled.summary(level) for name, pooled in parts.items()}
     found = Ladder(pd.concat(summaries, names=["mechanism", "term"]))
-    found.fit = pd.DataFrame.from_dict(fits, orient="index").rename_axis("mechanism")
+    reach = {name: _reach(imputation) for name, imputation in tables.items()}
+    found.fit = _fit(bounds).join(pd.DataFrame.from_dict(reach, orient="index"))
     found.failed, found.imputations, found.pooled, found.level = failed, tables, parts, level
     return found
+
+
+def _fit(bounds: dict[str, dict[str, Bounds]]) -> pd.DataFrame:
+    """Mean held-out bounds by mechanism, and standard errors of differences to the best."""
+    table = pd.DataFrame(index=pd.Index(list(bounds), name="mechanism"))
+    for what in MEASURES:
+        found = {name: rows[what] for name, rows in bounds.items() if what in rows}
+        best = max(found.values(), key=np.mean, default=np.empty(0))
+        errors = {name: _standard_error(rows - best) for name, rows in found.items()}
+        means = {name: float(rows.mean()) for name, rows in found.items()}
+        table[f"held_out_{what}"] = pd.Series(means, dtype="float64")
+        table[f"se_difference_{what}"] = pd.Series(errors, dtype="float64")
+    return table
+
+
+def _standard_error(values: Bounds) -> float:
+    """Of their mean; not known from a single one."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
 def _named(mechanisms: Mapping[str, object] | Sequence[str] | None) -> dict[str, object]:
@@ -203,29 +238,27 @@ def _named(mechanisms: Mapping[str, object] | Sequence[str] | None) -> dict[str,
 
 
 def _reach(imputation: MultipleImputation) -> dict[str, float]:
-    """How reliable imputations are, and how far they reach; the fit is not known yet."""
+    """How reliable imputations are, and how far they reach."""
     incomplete = int((~np.isnan(imputation.draws.pareto_k)).sum())
     return {
-        "held_out_values": float("nan"),
-        "held_out_values_and_holes": float("nan"),
         "pareto_k": unreliable(imputation.draws) / max(incomplete, 1),
         "beyond_observed": float(imputation.summary()["beyond_observed"].max()),
     }
 
 
-def _held_out_fit(
+def _held_out_bounds(
     model: GNRImputer, X: Any, imputation: MultipleImputation, share: float
-) -> dict[str, float]:
-    """Bounds on rows that a second fit, to the others, never saw."""
+) -> dict[str, Bounds]:
+    """Bounds of rows that a second fit, to the others, never saw; the same for all mechanisms."""
     if not share:
         return {}
     rows = np.random.default_rng(imputation.fitted.seed).permutation(len(imputation.table.keys))
     n = max(1, round(share * len(rows)))
     second = clone(model).set_params(members=1).fit(_rows(X, np.sort(rows[n:])))
     apart = _rows(X, np.sort(rows[:n]))
-    found = {"held_out_values": second.score(apart, holes=False)}
+    found = {"values": second.row_bounds(apart, holes=False)}
     if not isinstance(imputation.fitted.model.m_given_ux, Ignorable):
-        found["held_out_values_and_holes"] = second.score(apart)
+        found["values_and_holes"] = second.row_bounds(apart)
     return found
 
 

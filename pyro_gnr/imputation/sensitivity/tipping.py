@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +12,12 @@ from scipy.optimize import brentq
 from pyro_gnr.imputation.pooling import Pooled
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.pooling.terms import find_terms
-from pyro_gnr.imputation.sensitivity.adjusting import column_place
+from pyro_gnr.imputation.sensitivity.adjusting import column_place, told
 from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta
 from pyro_gnr.imputation.sensitivity.scales import OWN_UNIT, unit
 
 if TYPE_CHECKING:
+    from pyro_gnr.imputation.ledger import Ledger
     from pyro_gnr.imputation.multiple import MultipleImputation
 
 __all__ = ["TippingPoint", "tipping_point"]
@@ -41,6 +42,8 @@ class TippingPoint:
         at_zero: the analysis pooled as the model says.
         column: whose departure.
         spread: observed standard deviation, if the departure is in the column's unit; else None.
+        imputation: what is departed from.
+        delta: the departure that `below` and `above` multiply.
     """
 
     below: float | None
@@ -51,6 +54,8 @@ class TippingPoint:
     at_zero: Pooled
     column: str
     spread: float | None
+    imputation: MultipleImputation
+    delta: Delta
 
     def __str__(self) -> str:
         found = [self._side(d) for d in (self.below, self.above) if d is not None]
@@ -63,6 +68,27 @@ class TippingPoint:
             f"{self.unit}). Whether a departure so large is plausible no data can say; judge it "
             "by what is known of why cells are missing."
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the answer in plain values, which JSON has.
+
+        Returns:
+            The departure as `MultipleImputation.departures` gives it; the range `searched`;
+            `below` and `above`, None where nothing was found; `conclusion`; `spread`.
+        """
+        return {
+            **told(self.imputation, self.delta),
+            "searched": list(self.within),
+            "below": self.below,
+            "above": self.above,
+            "conclusion": self.conclusion,
+            "spread": self.spread,
+        }
+
+    def ledger(self) -> Ledger:
+        """Say what the answer rests on: see `Pooled.ledger`; with the departures searched."""
+        departure = {**told(self.imputation, self.delta), "searched": list(self.within)}
+        return replace(self.at_zero.ledger(), departures=(departure,))
 
     def _side(self, delta: float) -> str:
         spread = f" ({delta / self.spread:+.2f} observed sd)" if self.spread else ""
@@ -106,6 +132,7 @@ def tipping_point(
     return TippingPoint(
         below=_first_change(at, low), above=_first_change(at, high), within=(low, high),
         unit=measured, conclusion=words, at_zero=at_zero, column=column.name, spread=spread,
+        imputation=imputation, delta=delta,
     )  # fmt: skip
 
 

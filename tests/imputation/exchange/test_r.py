@@ -5,15 +5,17 @@ import re
 
 import pandas as pd
 
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.files import read_table
 from pyro_gnr.imputation.exchange import export, long_table, row_ids
 
 
-def test_parquet_needs_three_lines(long, tmp_path):
+def test_parquet_needs_three_lines_and_one_for_each_text_with_levels(long, tmp_path):
     (path, script), renamed = export(long, tmp_path / "people.parquet")
     assert script.read_text().splitlines()[1:] == [
         "library(mice)",
         'long <- as.data.frame(arrow::read_parquet("people.parquet"))',
+        'long[["text"]] <- factor(long[["text"]], levels = c("007", "a", "b", "c d"))',
         "imp <- as.mids(long)",
     ]
     assert renamed == {}
@@ -40,6 +42,17 @@ def test_csv_gets_its_factors_back(long, tmp_path):
     assert len(rest) == 8
     again = pd.read_csv(path, dtype=str, keep_default_na=False)
     assert again["grade"].tolist() == long["grade"].astype(object).fillna("").tolist()
+
+
+def test_both_formats_make_the_same_factors_of_text(long, tmp_path):
+    known = [Column("text", Kind.ORDINAL, "string", levels=("b", "a", "c d", "007"))]
+    factors = []
+    for ending in ("csv", "parquet"):
+        (_, script), _ = export(long, tmp_path / f"a.{ending}", columns=known)
+        lines = script.read_text(encoding="utf-8").splitlines()
+        factors.append([line for line in lines if line.startswith('long[["text"]]')])
+    wanted = 'factor(long[["text"]], levels = c("b", "a", "c d", "007"), ordered = TRUE)'
+    assert factors == [[f'long[["text"]] <- {wanted}']] * 2
 
 
 def test_what_mice_would_take_for_variables_is_left_out(original, completed, tmp_path):

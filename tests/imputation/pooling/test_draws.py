@@ -93,3 +93,13 @@ def test_no_tables():
         pool_draws([np.zeros(3)], posterior, members=[0, 1])
     with pytest.raises(ValueError, match="level"):
         pool_draws([np.zeros(3)], posterior).summary(2)
+
+
+def test_the_mixture_carries_the_ledger_of_what_made_the_tables(arrays):
+    class Made(list):
+        def ledger(self):
+            return "the ledger"
+
+    assert pool_draws(Made(arrays), posterior).ledger() == "the ledger"
+    with pytest.raises(ValueError, match="came without the imputation"):
+        pool_draws(arrays, posterior).ledger()

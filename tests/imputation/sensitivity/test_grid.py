@@ -1,5 +1,7 @@
 """A grid is what one gets by adjusting and pooling at each of its points."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -46,3 +48,15 @@ def test_two_departures_of_one_column_have_their_own_names(imputation):
 def test_bad_grids(imputation, grid, error, message):
     with pytest.raises(error, match=message):
         imputation.delta_grid("age ~ 1", grid)
+
+
+def test_it_carries_its_ledger(imputation):
+    some = Delta("score", where=lambda table: (table["group"] == "a").to_numpy())
+    grid = imputation.delta_grid("age ~ 1", {"age": [-2.0, 0.0], some: [0.0, 1.0]})
+    found = grid.ledger()
+    assert found.checks == imputation.ledger().checks
+    age, score = json.loads(json.dumps(found.to_dict()))["departures"]
+    assert (age["column"], age["times"], age["rows"]) == ("age", [-2.0, 0.0], None)
+    assert (score["by"], score["times"], score["rows"]) == (1.0, [0.0, 1.0], 45)
+    assert score["unit"] == "log-odds"
+    assert "Departure: 'age' + 1 times -2, 0\n" in str(found)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from pyro_gnr import GNRImputer, compare_mechanisms
 from pyro_gnr.imputation.sensitivity.ladder import MECHANISMS
@@ -96,3 +97,39 @@ def test_arrays_and_polars(quick):
 def test_bad_arguments(options, error, message):
     with pytest.raises(error, match=message):
         compare_mechanisms(table(), "a ~ b", **options)
+
+
+def test_each_rung_has_its_ledger(found):
+    ledgers = found.ledger()
+    assert list(ledgers) == list(MECHANISMS)
+    assert ledgers["selection"].mechanism == "Selection"
+    assert ledgers["selection"].checks[-1].name == "number of tables"
+
+
+def test_differences_in_fit_have_a_standard_error_over_the_same_rows(found, quick):
+    rows = np.random.default_rng(0).permutation(70)
+    apart, rest = table().iloc[np.sort(rows[:14])], table().iloc[np.sort(rows[14:])]
+    bounds = {}
+    for name, mechanism in MECHANISMS.items():
+        second = clone(quick).set_params(mechanism=mechanism, members=1).fit(rest)
+        bounds[name] = second.row_bounds(apart)
+    best = found.fit["held_out_values_and_holes"].idxmax()
+    errors = found.fit["se_difference_values_and_holes"]
+    assert errors[best] == 0.0
+    assert np.isnan(errors["ignorable"])
+    other = "self-masking, low" if best != "self-masking, low" else "selection"
+    gap = bounds[other] - bounds[best]
+    assert found.fit["held_out_values_and_holes"][other] == pytest.approx(bounds[other].mean())
+    assert errors[other] == pytest.approx(gap.std(ddof=1) / np.sqrt(14))
+    values = found.fit["se_difference_values"]
+    assert values[found.fit["held_out_values"].idxmax()] == 0.0
+    assert (values >= 0.0).all()
+    assert "se_difference_values" in repr(found)
+
+
+def test_one_held_out_row_has_no_standard_error(quick):
+    found = compare_mechanisms(
+        table(), "a ~ b", imputer=quick, m=2, mechanisms=["ignorable"], held_out=0.01
+    )
+    assert np.isfinite(found.fit["held_out_values"]).all()
+    assert found.fit["se_difference_values"].isna().all()

@@ -1,5 +1,7 @@
 """The tipping point that is found is the one that can be computed by hand."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,17 @@ def test_bad_arguments(imputation):
         imputation.tipping_point("age ~ score", "age")
     with pytest.raises(ValueError, match="expected a modelled one"):
         imputation.tipping_point(mean, "agee")
+
+
+def test_it_is_told_in_numbers_and_carries_its_ledger(imputation):
+    lower = imputation.pool(mean).conf_int()["lower"].item()
+    delta = Delta("age", 2.0, where="group == 'a'")
+    found = imputation.tipping_point(mean, delta, value=lower - 0.5, within=(-60, 0))
+    told = json.loads(json.dumps(found.to_dict()))
+    assert (told["below"], told["above"], told["searched"]) == (found.below, None, [-60, 0])
+    assert (told["by"], told["where"], told["rows"]) == (2.0, "group == 'a'", 45)
+    assert told["conclusion"] == found.conclusion
+    assert found.ledger().checks == found.at_zero.ledger().checks
+    assert "Departure: 'age' + 2 where group == 'a' (45 rows) times -60 to 0, searched" in str(
+        found.ledger()
+    )
