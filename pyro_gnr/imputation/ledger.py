@@ -218,8 +218,8 @@ def warn_of_learnt_directions(imputation: MultipleImputation) -> None:
         warnings.warn(
             f"more than {MOST_BEYOND:.0%} of the imputed values of {', '.join(named)} are beyond "
             "all observed ones, in a direction that was learnt: they rest on the mechanism alone. "
-            "State the direction where you know it, let the likelihood know of limits, and "
-            "compare mechanisms.",
+            "Where you know the direction say so (self_masking), let the likelihood know of "
+            "limits, and compare mechanisms.",
             UserWarning,
             stacklevel=3,
         )
