@@ -160,7 +160,7 @@ def implied_kinds(
     for column in columns:
         if column.name not in likelihoods or column.name in said:
             continue
-        likelihood = resolve(likelihoods[column.name], LIKELIHOODS, Likelihood)
+        likelihood = _likelihood(likelihoods[column.name])
         only = next(iter(likelihood.kinds)) if len(likelihood.kinds) == 1 else None
         own = likelihood.natural_kind or only
         if column.kind not in likelihood.kinds and own is not None:
@@ -178,13 +178,27 @@ def _block_likelihood(
     """
     groups: dict[object, tuple[Likelihood, list[int]]] = {}
     for j, template in enumerate(templates):
-        likelihood = resolve(template, LIKELIHOODS, Likelihood)
+        likelihood = _likelihood(template)
         groups.setdefault(_identity(likelihood, template), (likelihood, []))[1].append(j)
     for likelihood, members in groups.values():
         served = [columns[j] for j in members]
         _check_kinds(likelihood, served)
         likelihood.build(served, u_dim)
     return BlockLikelihood([part for part, _ in groups.values()], [m for _, m in groups.values()])
+
+
+def _likelihood(template: object) -> Likelihood:
+    """Make a likelihood from its template, and refuse a class that serves no kind."""
+    made = resolve(template, LIKELIHOODS, Likelihood)
+    kinds = getattr(made, "kinds", None)
+    if not isinstance(kinds, Collection) or isinstance(kinds, str) or not kinds:
+        came = "has no `kinds`" if kinds is None else f"has kinds = {kinds!r}"
+        raise TypeError(
+            f"likelihood {type(made).__name__} {came}, expected the kinds of columns that it "
+            "serves: state `kinds = frozenset({Kind.CONTINUOUS})` in the class, with Kind from "
+            "pyro_gnr.data."
+        )
+    return made
 
 
 def _identity(part: Likelihood, template: object) -> object:
