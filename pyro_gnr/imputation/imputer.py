@@ -36,7 +36,7 @@ from pyro_gnr.imputation.settings import (
     resolve_device,
 )
 from pyro_gnr.inference.training import Fit, Progress, local_seed
-from pyro_gnr.model.assemble import assemble, check_values, implied_kinds
+from pyro_gnr.model.assemble import assemble, check_values, implied_kinds, own_kinds
 from pyro_gnr.model.registry import plain
 
 __all__ = ["GNRImputer"]
@@ -226,7 +226,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _learn(self, X: Any, likelihoods: Mapping[str, object]) -> Schema:
         """Kinds as the caller said, else as their likelihoods need, else by dtype and values."""
         kinds = self._kinds(X)
-        schema = Schema.learn(X, kinds)
+        schema = Schema.learn(X, kinds, fallbacks=own_kinds(likelihoods))
         implied = implied_kinds(schema.modelled, likelihoods, said={str(name) for name in kinds})
         if not implied:
             return schema

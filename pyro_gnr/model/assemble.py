@@ -26,7 +26,14 @@ from pyro_gnr.model.registry import (
     resolve,
 )
 
-__all__ = ["FUSIONS", "assemble", "check_values", "implied_kinds", "likelihood_templates"]
+__all__ = [
+    "FUSIONS",
+    "assemble",
+    "check_values",
+    "implied_kinds",
+    "likelihood_templates",
+    "own_kinds",
+]
 
 DEFAULT_LIKELIHOODS: dict[Kind, str] = {
     Kind.CONTINUOUS: "gaussian",
@@ -161,11 +168,34 @@ def implied_kinds(
         if column.name not in likelihoods or column.name in said:
             continue
         likelihood = _likelihood(likelihoods[column.name])
-        only = next(iter(likelihood.kinds)) if len(likelihood.kinds) == 1 else None
-        own = likelihood.natural_kind or only
+        own = _own_kind(likelihood)
         if column.kind not in likelihood.kinds and own is not None:
             found[column.name] = own
     return found
+
+
+def own_kinds(likelihoods: Mapping[str, object]) -> dict[str, Kind]:
+    """Give the kinds that likelihoods have of their own, where they serve one or prefer one.
+
+    Args:
+        likelihoods: templates by column name.
+
+    Raises:
+        ValueError: a likelihood has an unknown name.
+        TypeError: a template is no likelihood.
+
+    Example:
+        >>> own_kinds({"income": "gamma", "town": "categorical"})
+        {'income': <Kind.POSITIVE: 'positive'>, 'town': <Kind.CATEGORICAL: 'categorical'>}
+    """
+    found = {name: _own_kind(_likelihood(template)) for name, template in likelihoods.items()}
+    return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def _own_kind(likelihood: Likelihood) -> Kind | None:
+    """The kind that a likelihood prefers, or else the only one that it serves."""
+    only = next(iter(likelihood.kinds)) if len(likelihood.kinds) == 1 else None
+    return likelihood.natural_kind or only
 
 
 def _block_likelihood(
