@@ -444,6 +444,32 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return configuration(self)
 
+    def to_toml(self) -> str:
+        """Describe the arguments as `to_config` does, as the text of a .toml file.
+
+        Returns:
+            What `from_config` and `pyro-gnr fit --config` read, written to a file as UTF-8.
+
+        Raises:
+            ValueError, TypeError: as `to_config`; an argument holds None, which TOML has no word
+                for.
+
+        Example:
+            >>> imputer = GNRImputer(mechanism={"name": "self_masking", "direction": "high"})
+            >>> text = imputer.to_toml()
+            >>> print(text[text.index("[mechanism]") :])
+            [mechanism]
+            name = "self_masking"
+            direction = "high"
+            <BLANKLINE>
+            >>> import tomllib
+            >>> tomllib.loads(text) == imputer.to_config()
+            True
+        """
+        from pyro_gnr.imputation.toml import to_toml
+
+        return to_toml(configuration(self))
+
     def _at_work(self, seed: int | None = None) -> FittedModel:
         """The fitted model, with the arguments that may change after the fit."""
         seed = self._fitted.seed if seed is None else int(seed)
