@@ -181,8 +181,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The imputer itself.
 
         Raises:
-            ValueError: an argument or the table cannot be used; names the column.
-            TypeError: X or a column is of a type that cannot be modelled.
+            ValueError: an argument, a part of your own or the table cannot be used; names it.
+            TypeError: X or a column is of a type that cannot be modelled, or a part of your own
+                gives no distribution.
             FloatingPointError: training diverged; says at which step and what to try.
         """
         fresh = copy.copy(self)

@@ -52,8 +52,8 @@ class SelfMasking(Collapsible):
             (or None): learnt; "off": it does not depend on the value. One for all columns, or a
             dict by column name, in which columns without a name are "off". Levels without an
             order take "free" or "off": each level has its own chance.
-        link: "probit" or "logit". For columns that are normal (or log-normal) a fit with "logit"
-            takes about four times as long as with "probit", and `impute` twenty times: only the
+        link: "probit" or "logit". For normal and log-normal columns a fit with "logit" takes two
+            to four times as long as with "probit", and `impute` ten to twenty times: only the
             probit has a closed form, the logit is integrated.
         threshold: "constant" b_j; or "latent" b_j(u), self-masking on top of `Conjunction`:
             more flexible, and identified by less.
