@@ -241,9 +241,11 @@ def _amputer(name: str, options: Mapping[str, object]) -> Amputer:
     import inspect
 
     from pyro_gnr.data.amputation import MECHANISMS
+    from pyro_gnr.data.spelling import did_you_mean
 
     if name not in MECHANISMS:
-        raise ValueError(f"--mechanism {name!r}: expected one of {', '.join(MECHANISMS)}")
+        near = did_you_mean(name, MECHANISMS)
+        raise ValueError(f"--mechanism {name!r}: expected one of {', '.join(MECHANISMS)}{near}")
     given = {option: value for option, value in options.items() if value is not None}
     own = inspect.signature(MECHANISMS[name]).parameters
     flags = {"levels": "level", "predictors": "predictor", "blocks": "block"}

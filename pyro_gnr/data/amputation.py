@@ -46,6 +46,7 @@ from pyro_gnr.data.amputers import (
 from pyro_gnr.data.columns import Kind
 from pyro_gnr.data.removal import remove, take_rows
 from pyro_gnr.data.source import SourceTable
+from pyro_gnr.data.spelling import did_you_mean
 
 __all__ = [
     "MAR",
@@ -176,7 +177,10 @@ def ampute(
 def _resolve(mechanism: object) -> Amputer:
     if isinstance(mechanism, str):
         if mechanism not in MECHANISMS:
-            raise ValueError(f"got mechanism {mechanism!r}, expected one of {list(MECHANISMS)}.")
+            near = did_you_mean(mechanism, MECHANISMS)
+            raise ValueError(
+                f"got mechanism {mechanism!r}, expected one of {list(MECHANISMS)}{near}."
+            )
         return MECHANISMS[mechanism]()
     made = mechanism() if isinstance(mechanism, type) else mechanism
     if not isinstance(made, Amputer):

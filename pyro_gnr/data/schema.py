@@ -55,7 +55,13 @@ class Schema:
         return tuple(c for c in self.columns if c.kind is not Kind.IGNORE)
 
     @classmethod
-    def learn(cls, X: Any, kinds: Mapping[str, str | Kind] | None = None) -> Schema:
+    def learn(
+        cls,
+        X: Any,
+        kinds: Mapping[str, str | Kind] | None = None,
+        *,
+        fallbacks: Mapping[str, Kind] | None = None,
+    ) -> Schema:
         """Learn the schema of a training table.
 
         Args:
@@ -69,6 +75,7 @@ class Schema:
                 ("<0.5", ">100", "0.2-0.5", "[0.2, 0.5]"), with at least one of either, are
                 censored; on the scale of the logarithm ("censored_log") if all are positive and
                 some have a limit above only, as limits of detection have.
+            fallbacks: by name, the kinds of columns that would be refused as free text.
 
         Returns:
             The schema.
@@ -84,9 +91,13 @@ class Schema:
         chosen = checks.chosen_kinds(names, kinds or {})
         bounds = checks.chosen_bounds(kinds or {})
         checks.check_shape(frame, names, chosen)
+        other = fallbacks or {}
         native = zip(names, native_columns(frame), strict=True)
         return cls(
-            tuple(_learn(column, n, chosen.get(n), bounds=bounds.get(n)) for n, column in native)
+            tuple(
+                _learn(column, n, chosen.get(n), bounds=bounds.get(n), fallback=other.get(n))
+                for n, column in native
+            )
         )
 
     def encode(self, X: Any, *, row_key: str | None = None) -> Table:
@@ -162,8 +173,15 @@ class Schema:
         return cls(tuple(Column.from_dict(column) for column in columns))
 
 
-def _learn(native: Any, name: str, kind: Kind | None, *, bounds: Bounds | None) -> Column:
+def _learn(
+    native: Any,
+    name: str,
+    kind: Kind | None,
+    *,
+    bounds: Bounds | None,
+    fallback: Kind | None,
+) -> Column:
     if kind is Kind.IGNORE:
         holes = int((~observed_cells(native)).sum())
         return ignored_column(name, dtype=str(native.dtype), holes=holes)
-    return learn_column(read(native, name), kind, bounds=bounds)
+    return learn_column(read(native, name), kind, bounds=bounds, fallback=fallback)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from pyro_gnr.data.columns import as_kind
+from pyro_gnr.data.spelling import did_you_mean
 from pyro_gnr.imputation.settings import check_settings, is_whole
 from pyro_gnr.model.likelihoods import Likelihood
 from pyro_gnr.model.mechanisms import Mechanism
@@ -26,7 +27,6 @@ from pyro_gnr.model.registry import (
     MECHANISMS,
     PRIORS,
     describe,
-    did_you_mean,
     plain,
     rebuild,
     resolve,

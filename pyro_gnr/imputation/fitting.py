@@ -18,6 +18,7 @@ from pyro_gnr.inference.training import (
     Validation,
     train,
 )
+from pyro_gnr.model.contract import check_model
 from pyro_gnr.model.start import start
 
 if TYPE_CHECKING:
@@ -43,12 +44,15 @@ def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> Fit:
         History and the step whose weights were kept.
 
     Raises:
+        TypeError: a part of the caller's own gives no distribution.
+        ValueError: it gives one that cannot be used; says why.
         FloatingPointError: training diverged.
     """
     data, validation = _held_out(imputer, fitted, table)
     generator = torch.Generator().manual_seed(fitted.seed)
     x, observed, visible = data
     start(*fitted.members[0], x, visible, generator=generator, observed=observed)
+    check_model(fitted.model, fitted.schema.modelled)
     return train(
         *fitted.members[0],
         data,

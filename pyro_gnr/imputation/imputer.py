@@ -36,7 +36,7 @@ from pyro_gnr.imputation.settings import (
     resolve_device,
 )
 from pyro_gnr.inference.training import Fit, Progress, local_seed
-from pyro_gnr.model.assemble import assemble, check_values, implied_kinds
+from pyro_gnr.model.assemble import assemble, check_values, implied_kinds, own_kinds
 from pyro_gnr.model.registry import plain
 
 __all__ = ["GNRImputer"]
@@ -181,8 +181,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The imputer itself.
 
         Raises:
-            ValueError: an argument or the table cannot be used; names the column.
-            TypeError: X or a column is of a type that cannot be modelled.
+            ValueError: an argument, a part of your own or the table cannot be used; names it.
+            TypeError: X or a column is of a type that cannot be modelled, or a part of your own
+                gives no distribution.
             FloatingPointError: training diverged; says at which step and what to try.
         """
         fresh = copy.copy(self)
@@ -226,7 +227,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _learn(self, X: Any, likelihoods: Mapping[str, object]) -> Schema:
         """Kinds as the caller said, else as their likelihoods need, else by dtype and values."""
         kinds = self._kinds(X)
-        schema = Schema.learn(X, kinds)
+        schema = Schema.learn(X, kinds, fallbacks=own_kinds(likelihoods))
         implied = implied_kinds(schema.modelled, likelihoods, said={str(name) for name in kinds})
         if not implied:
             return schema
@@ -460,6 +461,32 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             ('flow', {'income': 'student_t'}, 128)
         """
         return configuration(self)
+
+    def to_toml(self) -> str:
+        """Describe the arguments as `to_config` does, as the text of a .toml file.
+
+        Returns:
+            What `from_config` and `pyro-gnr fit --config` read, written to a file as UTF-8.
+
+        Raises:
+            ValueError, TypeError: as `to_config`; an argument holds None, which TOML has no word
+                for.
+
+        Example:
+            >>> imputer = GNRImputer(mechanism={"name": "self_masking", "direction": "high"})
+            >>> text = imputer.to_toml()
+            >>> print(text[text.index("[mechanism]") :])
+            [mechanism]
+            name = "self_masking"
+            direction = "high"
+            <BLANKLINE>
+            >>> import tomllib
+            >>> tomllib.loads(text) == imputer.to_config()
+            True
+        """
+        from pyro_gnr.imputation.toml import to_toml
+
+        return to_toml(configuration(self))
 
     def _at_work(self, table: Table | None = None, seed: int | None = None) -> FittedModel:
         """The fitted model, with the arguments that may change after the fit."""

@@ -26,7 +26,14 @@ from pyro_gnr.model.registry import (
     resolve,
 )
 
-__all__ = ["FUSIONS", "assemble", "check_values", "implied_kinds", "likelihood_templates"]
+__all__ = [
+    "FUSIONS",
+    "assemble",
+    "check_values",
+    "implied_kinds",
+    "likelihood_templates",
+    "own_kinds",
+]
 
 DEFAULT_LIKELIHOODS: dict[Kind, str] = {
     Kind.CONTINUOUS: "gaussian",
@@ -160,12 +167,35 @@ def implied_kinds(
     for column in columns:
         if column.name not in likelihoods or column.name in said:
             continue
-        likelihood = resolve(likelihoods[column.name], LIKELIHOODS, Likelihood)
-        only = next(iter(likelihood.kinds)) if len(likelihood.kinds) == 1 else None
-        own = likelihood.natural_kind or only
+        likelihood = _likelihood(likelihoods[column.name])
+        own = _own_kind(likelihood)
         if column.kind not in likelihood.kinds and own is not None:
             found[column.name] = own
     return found
+
+
+def own_kinds(likelihoods: Mapping[str, object]) -> dict[str, Kind]:
+    """Give the kinds that likelihoods have of their own, where they serve one or prefer one.
+
+    Args:
+        likelihoods: templates by column name.
+
+    Raises:
+        ValueError: a likelihood has an unknown name.
+        TypeError: a template is no likelihood.
+
+    Example:
+        >>> own_kinds({"income": "gamma", "town": "categorical"})
+        {'income': <Kind.POSITIVE: 'positive'>, 'town': <Kind.CATEGORICAL: 'categorical'>}
+    """
+    found = {name: _own_kind(_likelihood(template)) for name, template in likelihoods.items()}
+    return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def _own_kind(likelihood: Likelihood) -> Kind | None:
+    """The kind that a likelihood prefers, or else the only one that it serves."""
+    only = next(iter(likelihood.kinds)) if len(likelihood.kinds) == 1 else None
+    return likelihood.natural_kind or only
 
 
 def _block_likelihood(
@@ -178,13 +208,27 @@ def _block_likelihood(
     """
     groups: dict[object, tuple[Likelihood, list[int]]] = {}
     for j, template in enumerate(templates):
-        likelihood = resolve(template, LIKELIHOODS, Likelihood)
+        likelihood = _likelihood(template)
         groups.setdefault(_identity(likelihood, template), (likelihood, []))[1].append(j)
     for likelihood, members in groups.values():
         served = [columns[j] for j in members]
         _check_kinds(likelihood, served)
         likelihood.build(served, u_dim)
     return BlockLikelihood([part for part, _ in groups.values()], [m for _, m in groups.values()])
+
+
+def _likelihood(template: object) -> Likelihood:
+    """Make a likelihood from its template, and refuse a class that serves no kind."""
+    made = resolve(template, LIKELIHOODS, Likelihood)
+    kinds = getattr(made, "kinds", None)
+    if not isinstance(kinds, Collection) or isinstance(kinds, str) or not kinds:
+        came = "has no `kinds`" if kinds is None else f"has kinds = {kinds!r}"
+        raise TypeError(
+            f"likelihood {type(made).__name__} {came}, expected the kinds of columns that it "
+            "serves: state `kinds = frozenset({Kind.CONTINUOUS})` in the class, with Kind from "
+            "pyro_gnr.data."
+        )
+    return made
 
 
 def _identity(part: Likelihood, template: object) -> object:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, SupportsFloat
 
 from torch import nn
 
-__all__ = ["Part", "hyperparameters"]
+__all__ = ["Part", "check_numbers", "hyperparameters"]
 
 
 def hyperparameters(part: nn.Module | type[nn.Module]) -> dict[str, Any]:
@@ -26,6 +26,23 @@ def hyperparameters(part: nn.Module | type[nn.Module]) -> dict[str, Any]:
         if name != "self" and parameter.kind not in several
     }
     return found if cls is part else {name: getattr(part, name) for name in found}
+
+
+def check_numbers(**values: object) -> None:
+    """Check hyperparameters, given by name, that are numbers.
+
+    Raises:
+        TypeError: one is none.
+
+    Example:
+        >>> check_numbers(floor=0.1, ceiling=1)
+        >>> check_numbers(floor="0.1")
+        Traceback (most recent call last):
+        TypeError: got floor='0.1', expected a number.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, SupportsFloat):
+            raise TypeError(f"got {name}={value!r}, expected a number.")
 
 
 class Part(nn.Module):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from functools import partial
 from numbers import Real
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import nn
 
+from pyro_gnr.data.spelling import did_you_mean
 from pyro_gnr.model.likelihoods import (
     Bernoulli,
     Beta,
@@ -43,7 +43,6 @@ __all__ = [
     "MECHANISMS",
     "PRIORS",
     "describe",
-    "did_you_mean",
     "plain",
     "rebuild",
     "resolve",
@@ -205,17 +204,6 @@ def plain(value: Any) -> Any:
     raise TypeError(f"got {value!r}, which cannot be written as JSON or TOML.")
 
 
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """Give the most similar known word as a remark, or nothing.
-
-    Example:
-        >>> did_you_mean("mechansim", ["mechanism", "prior"])
-        " (did you mean 'mechanism'?)"
-    """
-    close = get_close_matches(word, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
 def _known(name: str, names: Mapping[str, type[nn.Module]], what: str) -> type[nn.Module]:
     if name not in names:
         near = did_you_mean(name, names)
@@ -257,7 +245,7 @@ def _from_table(
         return cls(**copy.deepcopy(arguments))
     except TypeError as error:
         odd = [_oddity(key, value, defaults[key]) for key, value in arguments.items()]
-        reason = ", ".join(filter(None, odd)) or str(error)
+        reason = ", ".join(filter(None, odd)) or str(error).rstrip(".")
         raise TypeError(f"got {what} {dict(table)!r}: {reason}.") from error
 
 

@@ -2,13 +2,14 @@
 
 Row-keyed randomness replaces sampling by `transport`; intervals are found with `cdf`. Where torch
 has no inverse CDF: cumulative sums for levels, a search for counts (exact: the smallest whole
-number whose CDF reaches the uniform), scipy's inverses on the CPU else.
+number whose CDF reaches the uniform), scipy's inverses on the CPU else. Of any other class that
+has either an inverse CDF or a CDF, the one is found from the other by halving.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from pyro_gnr.model.conditionals import PrecisionNormal
 from pyro_gnr.model.densities import PrecisionMixture, WarpedNormal
+from pyro_gnr.model.inverses import probabilities, quantiles
 from pyro_gnr.model.truncation import TruncatedNormal
 
 __all__ = ["BOUND_GAP", "bracket", "cdf", "restrict", "shows_value", "smallest_count", "transport"]
@@ -44,13 +46,17 @@ def transport(distribution: td.Distribution, uniforms: Tensor) -> Tensor:
         A draw (*B, *E) in the distribution's own dtype.
 
     Raises:
-        NotImplementedError: no such map is known for this class.
+        NotImplementedError: no such map is known for this class, and it has no CDF either.
 
     Example:
         >>> transport(td.Normal(1.0, 2.0), torch.tensor(0.5, dtype=torch.float64))
         tensor(1.)
     """
-    return distribution.icdf(uniforms).to(torch.get_default_dtype())
+    try:
+        found = distribution.icdf(uniforms)
+    except NotImplementedError:
+        found = _by_cdf(distribution, uniforms)
+    return found.to(torch.get_default_dtype())
 
 
 @transport.register
@@ -203,7 +209,48 @@ def cdf(distribution: td.Distribution, value: Tensor) -> Tensor:
         >>> cdf(td.StudentT(3.0), torch.tensor(0.0))
         tensor(0.5000)
     """
-    return distribution.cdf(value)
+    try:
+        return distribution.cdf(value)
+    except NotImplementedError:
+        return _by_quantiles(distribution, value).to(value.dtype)
+
+
+def _by_cdf(distribution: td.Distribution, uniforms: Tensor) -> Tensor:
+    """Give quantiles of a class that has none, from its CDF."""
+    own = _registered(cdf, distribution)
+    probability = partial(cdf, distribution) if own else distribution.cdf
+    try:
+        support = distribution.support
+    except NotImplementedError:
+        support = None
+    try:
+        if getattr(support, "is_discrete", False):
+            return smallest_count(probability, uniforms, guess=torch.zeros_like(uniforms))
+        return quantiles(probability, uniforms, support=support)
+    except NotImplementedError:
+        raise _neither(distribution) from None
+
+
+def _by_quantiles(distribution: td.Distribution, value: Tensor) -> Tensor:
+    """Give the CDF of a class that has none, from its quantiles."""
+    own = _registered(transport, distribution)
+    quantile = partial(transport, distribution) if own else distribution.icdf
+    shape = torch.broadcast_shapes(distribution.batch_shape, value.shape)
+    try:
+        return probabilities(quantile, value.expand(shape))
+    except NotImplementedError:
+        raise _neither(distribution) from None
+
+
+def _registered(function: Any, distribution: td.Distribution) -> bool:
+    return function.dispatch(type(distribution)) is not function.dispatch(object)
+
+
+def _neither(distribution: td.Distribution) -> NotImplementedError:
+    return NotImplementedError(
+        f"{type(distribution).__name__} has neither `icdf` nor `cdf`, by one of which values are "
+        "drawn: give the class one, or register it as in pyro_gnr/model/transport.py."
+    )
 
 
 @cdf.register

@@ -173,6 +173,7 @@ def test_empty_rows_are_reported(run, table, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--mechanism", "mcarr"], "(did you mean 'mcar'?)"),
         (["--mechanism", "magic"], "--mechanism 'magic': expected one of mcar, mar"),
         (["--rate", "1.5"], "rate 1.5"),
         (["--rate", "0.3", "--mechanism", "above_mean", "--column", "income"], "above_mean"),

@@ -28,8 +28,9 @@ def test_version(run):
     assert run("--version").out.startswith("pyro-gnr 0.")
 
 
-def test_runs_as_a_module():
-    call = [sys.executable, "-m", "pyro_gnr.cli", "--version"]
+@pytest.mark.parametrize("module", ["pyro_gnr", "pyro_gnr.cli"])
+def test_runs_as_a_module(module):
+    call = [sys.executable, "-m", module, "--version"]
     done = subprocess.run(call, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("pyro-gnr 0.")

@@ -140,6 +140,7 @@ def test_a_mechanism_by_name_class_or_object():
     ("mechanism", "error", "text"),
     [
         ("magic", ValueError, r"got mechanism 'magic', expected one of \['mcar', 'mar',"),
+        ("self_maskin", ValueError, r"'general_mnar'\] \(did you mean 'self_masking'\?\)\.$"),
         (3, TypeError, "got mechanism 3, expected a name"),
         (dict, TypeError, "expected a name"),
     ],

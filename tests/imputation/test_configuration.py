@@ -200,7 +200,7 @@ def test_a_description_is_the_same_imputer_again_also_by_file(tmp_path_factory, 
     config = imputer.to_config()
     assert_equal(GNRImputer.from_config(config), imputer)
     folder = tmp_path_factory.getbasetemp()
-    texts = {"c.toml": to_toml(config), "c.json": json.dumps(config)}
+    texts = {"c.toml": imputer.to_toml(), "c.json": json.dumps(config)}
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
         assert_equal(GNRImputer.from_config(folder / name), imputer)

@@ -197,6 +197,29 @@ def test_zeros_and_ones_can_be_counts(imputer_of, likelihood):
         said.fit(X)
 
 
+def test_a_likelihood_brings_its_kind_where_text_would_be_refused(imputer_of):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"age": rng.normal(size=268), "town": [f"t{i % 134}" for i in range(268)]})
+    X.loc[3, "town"] = None
+    with pytest.raises(ValueError, match="'town' looks like free text: 134"):
+        imputer_of().fit(X)
+    fitted = imputer_of(max_steps=0, likelihoods={"town": "categorical"}).fit(X)
+    assert fitted.schema_.columns[1].kind is Kind.CATEGORICAL
+    with pytest.raises(ValueError, match="'town' has 134 levels .* for kind 'binary'"):
+        imputer_of(likelihoods={"town": "bernoulli"}).fit(X)
+
+
+@pytest.mark.parametrize("n_rows", [12, 60])  # levels by their number, or free text
+def test_cells_that_are_no_numbers_of_a_censored_column(imputer_of, n_rows):
+    X = pd.DataFrame({"age": range(n_rows), "bmi": [f"{20 + i}.5" for i in range(n_rows)]})
+    X.loc[2, "bmi"], X.loc[3, "bmi"] = "5-2", "<18"
+    with pytest.raises(ValueError, match="column 'bmi' holds '5-2', expected a number or an int"):
+        imputer_of(likelihoods={"bmi": "censored"}).fit(X)
+    X.loc[2, "bmi"] = "2-5"
+    fitted = imputer_of(max_steps=0, likelihoods={"bmi": "censored"}).fit(X)
+    assert fitted.schema_.columns[1].kind is Kind.CENSORED_LOG  # which it serves, and data ask for
+
+
 def test_a_likelihood_that_does_not_fit_the_values_or_the_kind_said(imputer_of, T):
     with pytest.raises(ValueError, match=r"'share' has .* not whole.*{'share': 'count'} follow"):
         imputer_of(likelihoods={"share": "poisson"}).fit(T)

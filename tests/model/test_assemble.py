@@ -11,7 +11,7 @@ from scipy import stats
 
 from pyro_gnr.data import Column, Kind
 from pyro_gnr.inference.objective import IWELBO, log_weights
-from pyro_gnr.model.assemble import assemble, implied_kinds, likelihood_templates
+from pyro_gnr.model.assemble import assemble, implied_kinds, likelihood_templates, own_kinds
 from pyro_gnr.model.conditionals import Fusion, StochasticFusion
 from pyro_gnr.model.likelihoods import Bernoulli, Categorical, Gaussian, StudentT, Truncated
 from pyro_gnr.model.mechanisms import Conjunction, Ignorable, Selection, SelfMasking
@@ -294,6 +294,15 @@ def test_kinds_that_likelihoods_imply(columns_of):
     assert implied_kinds(columns, likelihoods, said=["c0"]) == {"c2": Kind.CATEGORICAL}
     assert implied_kinds(columns, {"p": "gaussian"}, said=[]) == {"p": Kind.CONTINUOUS}
     assert implied_kinds(columns, {}, said=[]) == {}
+
+
+def test_kinds_that_likelihoods_have_of_their_own():
+    several = type("Several", (Gaussian,), {"kinds": frozenset({Kind.POSITIVE, Kind.COUNT})})
+    assert own_kinds({"a": "gamma", "b": Categorical, "c": "censored", "d": several}) == {
+        "a": Kind.POSITIVE,
+        "b": Kind.CATEGORICAL,
+        "c": Kind.CENSORED,
+    }
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 from functools import partial
 
 import numpy as np
@@ -165,6 +166,30 @@ def test_what_is_wrong_with_a_table_is_said(table, error, message):
 def test_text_is_no_truth_value():
     with pytest.raises(ValueError, match="got heteroscedastic='false', expected True or False"):
         resolve({"name": "gaussian", "heteroscedastic": "false"}, LIKELIHOODS, Likelihood)
+
+
+NO_NUMBERS = [
+    ("student_t", "floor", "0.1"),
+    ("student_t", "df", "5"),
+    ("gaussian", "ceiling", None),
+    ("log_normal", "floor", True),
+    ("negative_binomial", "floor", [0.1]),
+    ("truncated", "lower", "0"),
+    ("truncated", "upper", True),
+]
+
+
+@pytest.mark.parametrize(("name", "argument", "value"), NO_NUMBERS)
+def test_hyperparameters_that_are_no_numbers(name, argument, value):
+    message = re.escape(f"got {argument}={value!r}, expected a number.")
+    with pytest.raises(TypeError, match=f"^{message}$"):
+        LIKELIHOODS[name](**{argument: value})
+    with pytest.raises(TypeError, match=f"got likelihood .*{argument}.*, expected a number"):
+        resolve({"name": name, argument: value}, LIKELIHOODS, Likelihood)
+
+
+def test_numbers_may_be_numpy_s():
+    assert StudentT(floor=np.float32(0.25), df=np.int64(4)).df == 4
 
 
 def test_a_table_stays_as_it_is_and_is_not_shared():

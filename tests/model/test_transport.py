@@ -109,9 +109,71 @@ def test_multivariate_normals_have_their_covariance():
         torch.testing.assert_close(x.T.cov(), covariance, atol=0.02, rtol=0)
 
 
-def test_unknown_distribution_says_so():
-    with pytest.raises(NotImplementedError):
-        transport(dist.Geometric(0.3), torch.tensor(0.5))
+@pytest.mark.parametrize("function", [transport, cdf])
+def test_a_distribution_with_neither_quantiles_nor_cdf_says_so(function):
+    with pytest.raises(NotImplementedError, match="Geometric has neither `icdf` nor `cdf`"):
+        function(dist.Geometric(0.3), torch.tensor(0.5))
+
+
+class Hidden(dist.TorchDistribution):
+    """Another distribution, of which only one of quantile function and CDF is shown."""
+
+    arg_constraints = {}
+    support = None
+
+    def __init__(self, base, *, shows):
+        super().__init__(base.batch_shape, validate_args=False)
+        self.support = base.support
+        if shows is not None:
+            setattr(self, shows, getattr(base, shows))
+
+
+BY_CDF = {
+    "normal": (lambda: dist.Normal(-30.0, 0.02), stats.norm(-30.0, 0.02)),
+    "cauchy": (lambda: dist.Cauchy(0.0, 1.0), stats.cauchy()),
+    "log_normal, wide": (lambda: dist.LogNormal(0.2, 5.0), stats.lognorm(5.0, scale=np.exp(0.2))),
+    "uniform": (lambda: dist.Uniform(-1.0, 4.0), stats.uniform(-1.0, 5.0)),
+    "inverse_gamma": (lambda: dist.InverseGamma(2.0, 1.0), stats.invgamma(2.0)),  # torch's own
+}
+
+
+@pytest.mark.parametrize("name", BY_CDF)
+def test_quantiles_are_found_from_the_cdf_alone(name):
+    make, reference = BY_CDF[name]
+    d = make().expand(PLACES.shape)
+    x = transport(d if name == "inverse_gamma" else Hidden(d, shows="cdf"), PLACES)
+    # Farthest out a CDF has few digits; and draws keep off hard bounds.
+    inside = slice(2, -2) if name == "uniform" else slice(1, -1)
+    expected = reference.ppf(PLACES.numpy())
+    np.testing.assert_allclose(x[inside], expected[inside], rtol=1e-7, atol=1e-8)
+    assert d.support.check(x).all()
+
+
+def test_quantiles_of_a_mixture_of_positive_numbers_stay_positive():
+    shares = dist.Categorical(torch.ones(len(PLACES), 2))
+    parts = dist.Gamma(torch.tensor([0.5, 30.0]), 1.0).expand((len(PLACES), 2))
+    mixture = dist.MixtureSameFamily(shares, parts)
+    x = transport(mixture, PLACES)
+    assert (x > 0).all()
+    torch.testing.assert_close(mixture.cdf(x), PLACES, rtol=1e-7, atol=1e-9)
+
+
+def test_quantiles_of_counts_are_found_from_the_cdf_alone():
+    d = Hidden(dist.Poisson(7.3).expand(PLACES.shape), shows=None)
+    d.cdf = lambda k: cdf(dist.Poisson(7.3).expand(PLACES.shape), k)
+    assert torch.equal(transport(d, PLACES), transport(dist.Poisson(7.3).expand((205,)), PLACES))
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_a_cdf_is_found_from_the_quantiles_alone(name):
+    make, reference = CONTINUOUS[name]
+    d = make()
+    hidden = Hidden(d.expand((2, 50)), shows=None)
+    hidden.icdf = lambda u: transport(d.expand(u.shape), u)
+    x = torch.tensor(reference.ppf(np.linspace(0.01, 0.99, 50)))
+    p = cdf(hidden, x)
+    assert p.shape == (2, 50)
+    np.testing.assert_allclose(p[1], reference.cdf(x.numpy()), atol=1e-8)
 
 
 # --- counts, positive and bounded numbers ----------------------------------------------------

@@ -247,8 +247,11 @@ def _among(names: Sequence[str], given: Mapping[str, T], *, what: str) -> dict[s
     """Refuse what is said of columns that lose no cells."""
     found = {str(name): said for name, said in given.items()}
     if elsewhere := sorted(set(found) - set(names)):
+        places = any(name.isdigit() for name in elsewhere)
+        hint = " (columns of an array are named x0, x1, ...)" if places else ""
         raise ValueError(
-            f"got {what} for {elsewhere}, which are not among the columns that lose cells."
+            f"got {what} for {elsewhere}, expected some of the columns that lose cells, "
+            f"{list(names)}{hint}."
         )
     return found
 

@@ -24,7 +24,11 @@ def ignored_column(name: str, *, dtype: str, holes: int) -> Column:
 
 
 def learn_column(
-    reading: Reading, kind: Kind | None = None, *, bounds: Bounds | None = None
+    reading: Reading,
+    kind: Kind | None = None,
+    *,
+    bounds: Bounds | None = None,
+    fallback: Kind | None = None,
 ) -> Column:
     """Learn a modelled column from its observed cells.
 
@@ -32,6 +36,7 @@ def learn_column(
         reading: the column of the training table.
         kind: how the user wants it modelled; None chooses by dtype and values.
         bounds: of a bounded column; None takes [0, 1] or [0, 100] if all numbers lie there.
+        fallback: the kind of what looks like free text; None refuses it.
 
     Returns:
         The column.
@@ -48,7 +53,7 @@ def learn_column(
         (2.0, 1.0, 1)
     """
     _check_values(reading)
-    chosen = kind or _default_kind(reading)
+    chosen = kind or _default_kind(reading, fallback)
     if chosen in NUMBERS:
         return learn_numbers(reading, chosen, bounds)
     if chosen in CENSORED_KINDS:
@@ -66,7 +71,7 @@ def _check_values(reading: Reading) -> None:
     check_finite(reading)
 
 
-def _default_kind(reading: Reading) -> Kind:
+def _default_kind(reading: Reading, fallback: Kind | None) -> Kind:
     if reading.numbers is not None and not reading.boolean:
         observed = reading.numbers[reading.observed]
         zeros, ones = observed == 0.0, observed == 1.0
@@ -78,6 +83,8 @@ def _default_kind(reading: Reading) -> Kind:
     n_observed = int(reading.observed.sum())
     hardly_repeats = n_levels > FEW_LEVELS and 2 * n_levels > n_observed
     if reading.text and (n_levels > MANY_LEVELS or hardly_repeats):
+        if fallback is not None:
+            return fallback
         raise ValueError(
             f"column {reading.name!r} looks like free text: {n_levels} different values in "
             f"{n_observed} observed cells. Drop it, leave it out of the model with "

@@ -27,13 +27,13 @@ class Likelihood(Part):
     A subclass says which kinds it serves, how many parameters its columns need (`n_parameters`),
     and which distribution they make (`distribution`). Its constructor takes hyperparameters only
     and keeps them under their own names; an unbuilt instance is a template. If its density is
-    not finite at 0, `filler` is a value where it is.
+    not finite at 0, `filler` is a value where it is. `check_part` checks one.
     """
 
     kinds: ClassVar[frozenset[Kind]]
     # Of several kinds the one that a column gets where the user names this likelihood and no kind.
     natural_kind: ClassVar[Kind | None] = None
-    # A value with finite density, to stand in cells that are not seen.
+    # A value with finite density, to stand in cells that are not seen; 1.0 for positive numbers.
     filler: ClassVar[float] = 0.0
     # Of the values whose logarithm is the feature: the power that is about normal; 0 for the
     # feature itself. The start of self-masking extrapolates a tail on that scale.

@@ -158,6 +158,7 @@ class Censored(LocationScale):
     """
 
     kinds = frozenset({Kind.CENSORED, Kind.CENSORED_LOG})
+    natural_kind = Kind.CENSORED
     limits: Tensor
 
     def __init__(

@@ -12,6 +12,7 @@ from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.base import Likelihood
 from pyro_gnr.model.linear import LinearModel
+from pyro_gnr.model.part import check_numbers
 
 __all__ = ["LocationScale"]
 
@@ -32,6 +33,7 @@ class LocationScale(Likelihood):
     Raises:
         ValueError: `floor` is not in (0, 1), `ceiling` is not above it, or `heteroscedastic` is
             neither True nor False.
+        TypeError: `floor` or `ceiling` is no number.
     """
 
     kinds = frozenset({Kind.CONTINUOUS})
@@ -39,6 +41,7 @@ class LocationScale(Likelihood):
 
     def __init__(self, *, floor: float, ceiling: float, heteroscedastic: bool) -> None:
         super().__init__()
+        check_numbers(floor=floor, ceiling=ceiling)
         if not 0.0 < floor < 1.0:
             raise ValueError(f"got floor={floor}, expected a number in (0, 1).")
         if not floor < ceiling < float("inf"):

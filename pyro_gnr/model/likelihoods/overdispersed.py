@@ -8,6 +8,7 @@ from torch import Tensor
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.counts import Counts
 from pyro_gnr.model.linear import LinearModel
+from pyro_gnr.model.part import check_numbers
 
 __all__ = ["Overdispersed"]
 
@@ -21,10 +22,12 @@ class Overdispersed(Counts):
 
     Raises:
         ValueError: `floor` is not in (0, 1), or `ceiling` is not above it.
+        TypeError: one of them is no number.
     """
 
     def __init__(self, *, floor: float, ceiling: float) -> None:
         super().__init__()
+        check_numbers(floor=floor, ceiling=ceiling)
         if not 0.0 < floor < 1.0:
             raise ValueError(f"got floor={floor}, expected a number in (0, 1).")
         if not floor < ceiling < float("inf"):

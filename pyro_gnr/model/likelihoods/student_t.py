@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from pyro_gnr.data import Column
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
+from pyro_gnr.model.part import check_numbers
 
 __all__ = ["StudentT"]
 
@@ -29,6 +30,7 @@ class StudentT(LocationScale):
 
     Raises:
         ValueError: `floor`, `ceiling` or `df` is out of range.
+        TypeError: one of them is no number.
 
     Example:
         >>> from pyro_gnr.data import Kind
@@ -47,6 +49,7 @@ class StudentT(LocationScale):
         df: float = 6.0,
     ) -> None:
         super().__init__(floor=floor, ceiling=ceiling, heteroscedastic=heteroscedastic)
+        check_numbers(df=df)
         if not df > SMALLEST_DF:
             raise ValueError(f"got df={df}, expected a number above {SMALLEST_DF}.")
         self.df = df

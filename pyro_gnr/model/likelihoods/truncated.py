@@ -14,6 +14,7 @@ from torch import Tensor
 from pyro_gnr.data import Column
 from pyro_gnr.data.columns.kinds import Bounds
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
+from pyro_gnr.model.part import check_numbers
 from pyro_gnr.model.truncation import NO_LIMIT, TruncatedNormal
 
 __all__ = ["Truncated"]
@@ -38,6 +39,7 @@ class Truncated(LocationScale):
     Raises:
         ValueError: a bound is not finite, they are out of order, or `floor` or `ceiling` is out
             of range; later, if there is no bound, or a table holds values outside the bounds.
+        TypeError: a number is none.
 
     Example:
         >>> from functools import partial
@@ -64,7 +66,10 @@ class Truncated(LocationScale):
     ) -> None:
         super().__init__(floor=floor, ceiling=ceiling, heteroscedastic=heteroscedastic)
         for name, bound in (("lower", lower), ("upper", upper)):
-            if bound is not None and not math.isfinite(bound):
+            if bound is None:
+                continue
+            check_numbers(**{name: bound})
+            if not math.isfinite(bound):
                 raise ValueError(f"got {name}={bound}, expected a finite number, or None.")
         if lower is not None and upper is not None and not lower < upper:
             raise ValueError(f"got lower={lower} and upper={upper}, expected lower < upper.")

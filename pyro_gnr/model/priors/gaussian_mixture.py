@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pyro_gnr.model.conditionals import PrecisionNormal
 from pyro_gnr.model.densities import PrecisionMixture
+from pyro_gnr.model.part import check_numbers
 from pyro_gnr.model.priors.base import Prior, check_count
 
 __all__ = ["GaussianMixture"]
@@ -51,6 +52,7 @@ class GaussianMixture(Prior):
     def __init__(self, *, components: int = 10, floor: float = 0.1) -> None:
         super().__init__()
         check_count("components", components)
+        check_numbers(floor=floor)
         if not 0.0 < floor < 1.0:
             raise ValueError(f"got floor={floor!r}, expected a number in (0, 1).")
         self.components = components

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from pyro_gnr.data import Kind, Schema
@@ -61,6 +62,14 @@ def test_chosen_kinds(learn):
 def test_columns_that_cannot_be_learnt(learn, values, kind, options, text):
     with pytest.raises(ValueError, match=text):
         learn(values, kind, **options)
+
+
+def test_what_looks_like_free_text_has_the_kind_that_is_given_for_it():
+    X = pd.DataFrame({"note": [f"t{i}" for i in range(30)], "arm": ["a", "b"] * 15})
+    fallbacks = {"note": Kind.CATEGORICAL, "arm": Kind.CATEGORICAL, "other": Kind.COUNT}
+    note, arm = Schema.learn(X, fallbacks=fallbacks).columns
+    assert len(note.levels) == 30
+    assert arm.kind is Kind.BINARY  # a kind of its own is kept
 
 
 def test_what_is_not_free_text(learn):
