@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,10 +129,36 @@ def show_answers(answers: Answers, question: Question) -> None:
         from pyro_gnr.imputation.sensitivity.ladder import CANNOT_DECIDE
 
         _show_table(f"{question.formula}, by mechanism", answers.ladder.reset_index())
-        _show_table("fit, which cannot decide", answers.ladder.fit.reset_index())
+        _show_fit(answers.ladder.fit)
         for name, error in answers.ladder.failed.items():
             typer.echo(f"{name} failed: {error}")
         typer.echo(CANNOT_DECIDE)
+
+
+def _show_fit(fit: pd.DataFrame) -> None:
+    """Print the bounds of held-out rows as differences to the best: fit.csv has all numbers."""
+    columns = [
+        "mechanism", "values: to the best", "values and holes: to the best", "k > 0.7", "beyond",
+    ]  # fmt: skip
+    bounds = {what: fit[f"held_out_{what}"] for what in ("values", "values_and_holes")}
+    gaps = [(b - b.max(), fit[f"se_difference_{what}"]) for what, b in bounds.items()]
+    rows = [
+        [
+            str(name),
+            *(_gap(gap[name], error[name]) for gap, error in gaps),
+            f"{fit['pareto_k'][name]:.1%}",
+            f"{fit['beyond_observed'][name]:.1%}",
+        ]
+        for name in fit.index
+    ]
+    title = "fit of held-out rows, nats a row, which cannot decide"
+    show(rich_table(title, columns, rows))
+
+
+def _gap(gap: float, error: float) -> str:
+    if math.isnan(gap):
+        return "-"
+    return "best" if gap == 0.0 else f"{gap:.3f} \N{PLUS-MINUS SIGN} {error:.3f}"
 
 
 def _show_table(title: str, table: pd.DataFrame) -> None:

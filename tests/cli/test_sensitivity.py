@@ -1,6 +1,7 @@
 """Sensitivity analyses from the command line."""
 
 import json
+import re
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -93,6 +94,7 @@ def test_the_ladder(run, table, tmp_path):
     ran = run(*call)
     assert ran.status == 0, ran.err
     assert "Fit cannot decide among these mechanisms" in ran.out
+    assert re.search(r"no self-censoring +(best|-\d+\.\d{3} ± \d\.\d{3}) ", ran.out)
     ladder = pd.read_csv(out / "ladder.csv")
     assert ladder["mechanism"].nunique() + len(ran.out.split(" failed: ")) - 1 >= 6
     assert (out / "ladder.png").stat().st_size > 1000
