@@ -41,6 +41,8 @@ RELIABLE_K, FEW_PARTICLES = 0.7, 50
 # Share of incomplete rows that may be unreliable, and of a column's imputed values that may lie
 # beyond the observed ones, before a check fails.
 MOST_ROWS, MOST_BEYOND = 0.05, 0.5
+# A share of fewer imputed cells than this says nothing of a direction.
+FEWEST_CELLS = 20
 
 
 class Check(NamedTuple):
@@ -213,8 +215,13 @@ def warn_of_learnt_directions(imputation: MultipleImputation) -> None:
         return
     columns = imputation.table.schema.modelled
     learnt = {c.name for c, sign in zip(columns, signs.tolist(), strict=True) if sign != sign}
-    far = _far(imputation)
-    if named := [f"{name!r} ({share:.0%})" for name, share in far.items() if name in learnt]:
+    far, counts = _far(imputation), imputation.summary()["n_imputed"]
+    named = [
+        f"{name!r} ({share:.0%})"
+        for name, share in far.items()
+        if name in learnt and counts[name] >= FEWEST_CELLS
+    ]
+    if named:
         warnings.warn(
             f"more than {MOST_BEYOND:.0%} of the imputed values of {', '.join(named)} are beyond "
             "all observed ones, in a direction that was learnt: they rest on the mechanism alone. "

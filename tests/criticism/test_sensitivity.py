@@ -15,6 +15,7 @@ AT = np.linspace(-2.0, 2.0, 9)
 
 @pytest.fixture(autouse=True)
 def _no_figure_stays_open():
+    plt.close("all")  # those of others
     yield
     plt.close("all")
 

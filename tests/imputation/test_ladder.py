@@ -76,6 +76,7 @@ def masked_numbers(n=600, *, seed=0, sign=1.0):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:more than 50% of the imputed values of 'x0'")  # as it should
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("known", [True, False])
 def test_self_masking_finds_the_values_beyond_the_threshold(sign, known):
