@@ -1,8 +1,8 @@
 """RMSE with 30 % of cells removed completely at random: GNR, the mean, IterativeImputer.
 
 One default configuration for all tables; RMSE in standard deviations of the complete table.
-The defaults were chosen on other seeds of these tables' masks (see bench_defaults.py), so these
-numbers are of data that the method was tuned on; protein and shuttle were not.
+The defaults were chosen on other seeds of the masks of concrete and wdbc, by an earlier
+bench_defaults.py, so these numbers are of data that the method was tuned on.
 
     PYRO_GNR_DATA=folder python benchmarks/bench_mcar.py [--seeds 3] [--tables wine_red ...]
 """
