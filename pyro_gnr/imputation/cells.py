@@ -70,18 +70,22 @@ def summary(imputation: MultipleImputation) -> pd.DataFrame:
 
 
 def _beyond_observed(imputation: MultipleImputation, j: int) -> float:
-    """Share of a column's imputations in missing cells that are outside what was observed."""
-    table = imputation.table
-    rows, cols = table.missing
-    if table.schema.modelled[j].levels is not None:
+    """Share of a column's imputations in missing cells that are outside what was observed.
+
+    In training or in this table, which may be a few new rows.
+    """
+    table, column = imputation.table, imputation.table.schema.modelled[j]
+    if column.levels is not None:
         return float("nan")
+    rows, cols = table.missing
     exact = table.values[table.observed[:, j] & ~table.intervals[:, j], j]
     known = table.decode(np.full(len(exact), j), exact)
     interval = table.intervals[rows, cols]
-    reach = np.concatenate([known, table.limits[:, interval & (cols == j)].ravel()])
-    if not len(reach):
-        return float("nan")
+    here = table.limits[:, interval & (cols == j)].ravel()
+    reach = np.concatenate([known, here, column.seen or ()])
     draws = table.in_units(imputation.draws.values)[:, ~interval & (cols == j)]
+    if not (reach.size and draws.size):
+        return float("nan")
     return float(((draws < reach.min()) | (draws > reach.max())).mean())
 
 

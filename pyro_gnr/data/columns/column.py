@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,8 @@ class Column:
         holes: number of missing cells in the training table.
         intervals: distinct intervals (lower, upper) of a censored column, ascending, in the
             caller's units; limits may be infinite.
+        seen: lowest and highest number in training, in the caller's units, limits of intervals
+            among them; None for levels.
 
     Example:
         >>> Column("age", Kind.CONTINUOUS, "float64", location=50.0, scale=10.0).holes
@@ -57,7 +59,8 @@ class Column:
     scale: float = 1.0
     whole: bool = False
     holes: int = 0
-    intervals: tuple[tuple[float, float], ...] = ()
+    intervals: tuple[Bounds, ...] = ()
+    seen: Bounds | None = None
 
     def to_units(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Bring standardised values into the caller's units; not rounded.
@@ -103,10 +106,12 @@ class Column:
         return low, high
 
     def to_dict(self) -> dict[str, Any]:
-        """Give a JSON-able description; infinite limits of intervals are None."""
+        """Give a JSON-able description; infinite limits are None."""
         levels = None if self.levels is None else list(self.levels)
-        pairs = [[v if np.isfinite(v) else None for v in pair] for pair in self.intervals]
-        return {**vars(self), "kind": str(self.kind), "levels": levels, "intervals": pairs}
+        pairs = [_plain(pair) for pair in self.intervals]
+        seen = None if self.seen is None else _plain(self.seen)
+        changed = {"kind": str(self.kind), "levels": levels, "intervals": pairs, "seen": seen}
+        return {**vars(self), **changed}
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any]) -> Column:
@@ -120,11 +125,19 @@ class Column:
             changed = {
                 "kind": Kind(description["kind"]),
                 "levels": None if levels is None else tuple(levels),
-                "intervals": tuple(
-                    (-np.inf if low is None else float(low), np.inf if up is None else float(up))
-                    for low, up in description.get("intervals", ())
-                ),
+                "intervals": tuple(map(_pair, description.get("intervals", ()))),
+                "seen": None if (seen := description.get("seen")) is None else _pair(seen),
             }
             return cls(**{**description, **changed})
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"got a broken description of a column: {error}.") from error
+
+
+def _plain(pair: Bounds) -> list[float | None]:
+    """JSON has no infinite numbers."""
+    return [v if np.isfinite(v) else None for v in pair]
+
+
+def _pair(plain: Sequence[float | None]) -> Bounds:
+    low, up = plain
+    return -np.inf if low is None else float(low), np.inf if up is None else float(up)

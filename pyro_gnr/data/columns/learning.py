@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from pyro_gnr.data.censoring import is_censored, read_cells
 from pyro_gnr.data.columns.censored import censored_kind, learn_censored
 from pyro_gnr.data.columns.column import Column
@@ -55,10 +59,17 @@ def learn_column(
     _check_values(reading)
     chosen = kind or _default_kind(reading, fallback)
     if chosen in NUMBERS:
-        return learn_numbers(reading, chosen, bounds)
+        return replace(learn_numbers(reading, chosen, bounds), seen=_seen(reading))
     if chosen in CENSORED_KINDS:
-        return learn_censored(reading, chosen)
+        return replace(learn_censored(reading, chosen), seen=_seen(reading))
     return learn_levels(reading, chosen)
+
+
+def _seen(reading: Reading) -> Bounds:
+    """Lowest and highest of numbers and limits."""
+    cells = read_cells(reading)
+    known = np.append(cells.numbers, cells.intervals)
+    return float(np.nanmin(known)), float(np.nanmax(known))
 
 
 def _check_values(reading: Reading) -> None:

@@ -1,8 +1,10 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from pyro_gnr.data import Kind, Schema
+from pyro_gnr.data import Column, Kind, Schema
 
 
 @pytest.mark.parametrize(
@@ -96,3 +98,11 @@ def test_values_that_do_not_fit_the_kind(frames_of, values, kind, text):
     for X in frames_of(values):
         with pytest.raises(ValueError, match=text):
             Schema.learn(X, {"col": kind})
+
+
+def test_the_range_that_was_seen(learn):
+    assert learn([3.0, None, -1.0, 2.0]).seen == (-1.0, 3.0)
+    assert learn(["2", "<0.5", "1-9", None]).seen == (-np.inf, 9.0)
+    assert learn(["a", "b"]).seen is None
+    column = learn(["2", "<0.5", "7"])
+    assert Column.from_dict(json.loads(json.dumps(column.to_dict()))) == column
