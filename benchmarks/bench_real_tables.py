@@ -2,7 +2,7 @@
 
 Runs `pyro-gnr impute TABLE --m 20` as a user would, checks that observed cells come back
 bit-equal and that imputed cells are levels or whole numbers where the column's are, and writes
-wall time and peak memory of the whole process.
+wall time and peak memory of the whole process, and how many rows have a Pareto k above 0.7.
 
     PYRO_GNR_DATA=folder python benchmarks/bench_real_tables.py
 """
@@ -10,6 +10,7 @@ wall time and peak memory of the whole process.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -66,10 +67,14 @@ def main() -> None:
             out = Path(scratch) / "out"
             seconds, memory = run(table, out, LEVELS[name])
             cells = check(table, out, LEVELS[name])
+            manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+        incomplete = int(pd.read_csv(table).isna().any(axis=1).sum())
         n_rows, n_columns = pd.read_csv(table).shape
         rows.append(
             {
                 "table": name, "rows": n_rows, "columns": n_columns, "imputed_cells": cells,
+                "incomplete_rows": incomplete,
+                "high_pareto_k": manifest["rows_with_high_pareto_k"],
                 "seconds": round(seconds, 1), "peak_mib": round(memory),
             }
         )  # fmt: skip
