@@ -161,8 +161,8 @@ def paper_studies(frame: pd.DataFrame) -> str:
     )
     return (
         f"Of {len(both)} cases of the cut-off and sparsity studies {OWN}, which is right here, "
-        f"has the lowest RMSE in {lowest}; Conjunction is below Ignorable in {below}. No mask "
-        f"weight, K or L closes the gap: the lowest RMSE of Conjunction with any is {gap}. These "
+        f"has the lowest RMSE in {lowest}; Conjunction is below Ignorable in {below}. The lowest "
+        f"RMSE of Conjunction with any mask weight, K or L, picked afterwards, is {gap}. These "
         "sentences compare seeds that all methods have."
     )
 
@@ -184,8 +184,8 @@ def mask_weight(frame: pd.DataFrame) -> str:
     most = accuracy.groupby("data").tail(1)["mask reconstruction"]
     last = rmse["Conjunction"].groupby("data").last()
     return (
-        f"Of the weights above 0 RMSE is lowest {words(said)}. One above 0 is better than "
-        f"leaving the holes out on {words(better)} of the tables. The mask is reconstructed in "
+        f"Of the weights above 0 RMSE is lowest {words(said)}. Tables on which one above 0 is "
+        f"better than leaving the holes out: {words(better)}. The mask is reconstructed in "
         f"{between(at['mask reconstruction'], '{:.1%}')} of cells at weight 1 and in "
         f"{between(most, '{:.1%}')} at the largest, where RMSE is {between(last)}; the majority's "
         f"answer is right in {between(at['mask majority'], '{:.0%}')}. Accuracy says nothing of "
