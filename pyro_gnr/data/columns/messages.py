@@ -37,7 +37,8 @@ def warn_of_change(column: Column, numbers: NDArray[np.float64]) -> None:
     if others:
         warnings.warn(
             f"column {column.name!r} was always {exact(column.location)} in training, but "
-            f"{others} cell(s) here hold another number: nothing is known about it, and it is not used.",
+            f"{others} cell(s) here hold another number: nothing is known about it, and it is not "
+            "used.",
             UserWarning,
             stacklevel=2,
         )

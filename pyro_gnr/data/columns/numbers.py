@@ -136,9 +136,9 @@ def _other_kinds(name: str, numbers: NDArray[np.float64], bound: float) -> str:
     found = []
     gaps = np.abs(numbers - bound)[numbers != bound]
     if len(gaps) and _tell_apart(gaps, NUDGE * float(gaps.max())):
-        low, high = outward(float(numbers.min()), float(numbers.max()))
-        upwards = numbers.max() > bound
-        low, high = (exact(bound), high) if upwards else (low, exact(bound))
+        lowest, highest = float(numbers.min()), float(numbers.max())
+        low, high = outward(lowest, highest)
+        low, high = (exact(bound), high) if highest > bound else (low, exact(bound))
         found.append(f"narrower bounds such as kinds={{{name!r}: 'bounded({low}, {high})'}}")
     found.append(repr("positive" if numbers.min() > 0 and bound == 0 else "continuous"))
     return f"say {', or '.join(found)}."
@@ -166,5 +166,6 @@ def _check_domain(name: str, kind: Kind, numbers: NDArray[np.float64], bounds: B
         raise ValueError(
             f"column {name!r} has {int(wrong.sum())} value(s) {what} (such as "
             f"{exact(numbers[wrong][0])}), expected {expected} for kind '{kind}': correct them, "
-            f"set them to missing, or choose another kind, such as kinds={{{name!r}: 'continuous'}}."
+            f"set them to missing, or choose another kind, such as kinds={{{name!r}: "
+            "'continuous'}."
         )
