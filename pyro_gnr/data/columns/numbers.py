@@ -103,10 +103,10 @@ def _usual_bounds(name: str, numbers: NDArray[np.float64]) -> Bounds:
     for low, high in USUAL_BOUNDS:
         if low <= numbers.min() and numbers.max() <= high:
             return low, high
-    low, high = outward(float(numbers.min()), float(numbers.max()))
+    lower, upper = outward(float(numbers.min()), float(numbers.max()))
     raise ValueError(
-        f"column {name!r} lies between {low} and {high}, outside of [0, 1] and [0, 100]: say its "
-        f"bounds, such as kinds={{{name!r}: 'bounded({low}, {high})'}}."
+        f"column {name!r} lies between {lower} and {upper}, outside of [0, 1] and [0, 100]: say "
+        f"its bounds, such as kinds={{{name!r}: 'bounded({lower}, {upper})'}}."
     )
 
 
