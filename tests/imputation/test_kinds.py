@@ -293,7 +293,9 @@ def test_numbers_next_to_a_bound_are_refused_with_bounds_that_serve(imputer_of):
     values = np.exp(rng.uniform(np.log(9e-6), np.log(7e-4), size=60))
     X = pd.DataFrame({"p": values, "age": rng.normal(size=60)})
     X.loc[::4, "p"] = np.nan
-    with pytest.raises(ValueError, match=r"'p' lies between .*nearer to its bound 0") as refused:
+    with pytest.raises(
+        ValueError, match=r"'p' lies between .*farther from its bound 0"
+    ) as refused:
         imputer_of(likelihoods={"p": "beta"}).fit(X)
     kinds = re.search(r"kinds=(\{.*?\})", str(refused.value))
     completed = imputer_of(kinds=ast.literal_eval(kinds[1])).fit(X).impute(X, m=2)[1]["p"]

@@ -105,9 +105,17 @@ def _usual_bounds(name: str, numbers: NDArray[np.float64]) -> Bounds:
             return low, high
     lower, upper = outward(float(numbers.min()), float(numbers.max()))
     raise ValueError(
-        f"column {name!r} lies between {lower} and {upper}, outside of [0, 1] and [0, 100]: say "
-        f"its bounds, such as kinds={{{name!r}: 'bounded({lower}, {upper})'}}."
+        f"column {name!r} {_span(numbers)}, outside of [0, 1] and [0, 100]: say its bounds, "
+        f"such as kinds={{{name!r}: 'bounded({lower}, {upper})'}}."
     )
+
+
+def _span(numbers: NDArray[np.float64]) -> str:
+    """Say from where to where numbers go."""
+    lowest, highest = float(numbers.min()), float(numbers.max())
+    if lowest == highest:
+        return f"is always {exact(lowest)}"
+    return "lies between {} and {}".format(*outward(lowest, highest))
 
 
 def _check_resolution(name: str, numbers: NDArray[np.float64], bounds: Bounds) -> None:
@@ -117,11 +125,10 @@ def _check_resolution(name: str, numbers: NDArray[np.float64], bounds: Bounds) -
         # Many cells on the bound itself are no matter where the others tell something.
         gaps = np.abs(numbers - bound)[numbers != bound]
         if not _tell_apart(gaps, nearest):
-            low, high = outward(float(numbers.min()), float(numbers.max()))
             raise ValueError(
-                f"column {name!r} lies between {low} and {high}, nearly all of it nearer to its "
-                f"bound {exact(bound)} than can be told apart ({nearest:.3g}, a thousandth of the "
-                f"range from {exact(bounds[0])} to {exact(bounds[1])}): "
+                f"column {name!r} {_span(numbers)}: hardly a number is farther from its bound "
+                f"{exact(bound)} than what can be told from it ({nearest:.3g}, a thousandth of "
+                f"the range from {exact(bounds[0])} to {exact(bounds[1])}): "
                 f"{_other_kinds(name, numbers, bound)}"
             )
 

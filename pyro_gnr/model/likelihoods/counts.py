@@ -53,7 +53,7 @@ class Counts(Likelihood):
         Given u a variance is at least the mean, so that over all u it is, too: draws from the
         model cannot vary less.
         """
-        if column.scale == 0.0 or not _varies_little(values):  # a constant is imputed as it is
+        if not _varies_little(values):
             return
         mean, variance = float(values.mean()), float(values.var())
         what = (
@@ -97,7 +97,7 @@ class Counts(Likelihood):
 def _varies_little(values: NDArray[np.float64]) -> bool:
     """Tell whether counts vary clearly less than a Poisson's, and more than a few say so."""
     n = len(values)
-    if n < 2:
+    if n == 0 or values.min() == values.max():  # a constant is imputed as it is
         return False
     share = float(values.var()) / max(float(values.mean()), SMALLEST_MEAN)
     # n times this share is about chi-squared for a Poisson sample (Fisher's index of dispersion).
