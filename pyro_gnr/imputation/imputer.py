@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-from pyro_gnr.data import Schema, Table, checks, frames
+from pyro_gnr.data import Kind, Schema, Table, checks, frames
 from pyro_gnr.imputation.configuration import (
     configuration,
     configuration_of_fit,
@@ -202,7 +202,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         settings = settings.sized(latent_dim_for(schema, self.latent_dim), len(table.keys))
         with local_seed(seed, device):
             model, guide = assemble(schema.modelled, **settings.assembly())
-        check_values(model, schema.modelled, table.values, table.observed)
+        check_values(model, schema.modelled, table.values, table.observed, training=True)
         model, guide = model.to(device), guide.to(device)
         fitted = FittedModel(
             schema,
@@ -228,6 +228,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Kinds as the caller said, else as their likelihoods need, else by dtype and values."""
         kinds = self._kinds(X)
         schema = Schema.learn(X, kinds, fallbacks=own_kinds(likelihoods))
+        _check_ignored(schema, likelihoods)
         implied = implied_kinds(schema.modelled, likelihoods, said={str(name) for name in kinds})
         if not implied:
             return schema
@@ -534,6 +535,16 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _check_ignored(schema: Schema, likelihoods: Mapping[str, object]) -> None:
+    """Refuse likelihoods of columns that are in the table, but not modelled."""
+    ignored = [c.name for c in schema.columns if c.kind is Kind.IGNORE and c.name in likelihoods]
+    if ignored:
+        raise ValueError(
+            f"likelihoods names {ignored}, which kinds or row_key leave out of the model: give "
+            "them a kind, or no likelihood."
+        )
 
 
 def _seed(random_state: int | np.random.RandomState | None) -> int:

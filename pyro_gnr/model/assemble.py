@@ -261,6 +261,8 @@ def check_values(
     columns: Sequence[Column],
     values: NDArray[np.float64],
     observed: NDArray[np.bool_],
+    *,
+    training: bool = False,
 ) -> None:
     """Refuse observed values that their column's likelihood gives no probability.
 
@@ -269,10 +271,17 @@ def check_values(
         columns: the D modelled columns.
         values: (N, D) encoded values.
         observed: (N, D), True where observed.
+        training: whether this is the training table, whose spread is looked at, too.
 
     Raises:
-        ValueError: there is such a value; names the column.
+        ValueError: there is such a value, or values vary as the likelihood cannot; names the
+            column.
+
+    Warns:
+        UserWarning: what is imputed for a column will spread clearly more than its values.
     """
     for i, part in enumerate(model.x_given_u.parts()):
         for j in model.x_given_u.positions(i).tolist():
             part.check(columns[j], values[observed[:, j], j])
+            if training:
+                part.check_spread(columns[j], values[observed[:, j], j])

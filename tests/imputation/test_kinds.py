@@ -1,5 +1,8 @@
 """Positive, bounded, count and ordinal columns from table to completed tables."""
 
+import ast
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -186,7 +189,8 @@ def test_a_likelihood_brings_its_kind(imputer_of, T, column, likelihood, kind):
 def test_zeros_and_ones_can_be_counts(imputer_of, likelihood):
     """A column that would be binary by its values; the kind that the likelihood needs wins."""
     rng = np.random.default_rng(0)
-    X = pd.DataFrame({"falls": rng.integers(0, 2, 80).astype(float), "age": rng.normal(size=80)})
+    falls = (rng.uniform(size=80) < 0.3).astype(float)
+    X = pd.DataFrame({"falls": falls, "age": rng.normal(size=80)})
     X.loc[::5, "falls"] = np.nan
     imputer = imputer_of(likelihoods={"falls": likelihood}).fit(X)
     assert imputer.schema_.columns[0].kind is Kind.COUNT
@@ -250,3 +254,56 @@ def test_gamma_refuses_values_that_hardly_vary():
     imputer = GNRImputer(likelihoods={"density": "gamma"}, max_steps=1, members=1, verbose=False)
     with pytest.raises(ValueError, match=r"'density'.* vary by 0\.000\d+ .*'log_normal'"):
         imputer.fit(X)
+
+
+def test_gamma_takes_new_rows_that_are_alike():
+    X = make_table(60)[["income", "age"]]
+    imputer = GNRImputer(likelihoods={"income": "gamma"}, max_steps=1, members=1, verbose=False)
+    new = X.iloc[:3].assign(income=[2e4, 2e4, np.nan])
+    completed = imputer.fit(X).transform(new)
+    assert completed["income"].notna().all()
+
+
+@pytest.mark.parametrize("constant", [0, 3, 10**9 + 1])
+def test_a_constant_count_is_imputed_with_itself(imputer_of, constant):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"visits": [float(constant), None] * 20, "age": rng.normal(size=40)})
+    imputer = imputer_of(kinds={"visits": "count"}).fit(X)
+    for completed in imputer.impute(X, m=2):
+        assert (completed["visits"] == constant).all()
+    with pytest.warns(UserWarning, match=rf"'visits' was always {constant} in training, but 1"):
+        imputer.transform(X.head(1).assign(visits=7.0))
+
+
+def test_counts_that_a_count_likelihood_cannot_follow(imputer_of):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": 1e9 + np.rint(10 * rng.normal(size=40)), "age": rng.normal(size=40)})
+    X.loc[::4, "x"] = np.nan
+    text = r"'x': its observed counts .* variance of a NegativeBinomial.*kinds={'x': 'continuous'}"
+    with pytest.raises(ValueError, match=text):
+        imputer_of(kinds={"x": "count"}).fit(X)
+    X["x"] -= 1e9 - 150  # as heights: it can be fitted, badly
+    with pytest.warns(UserWarning, match="'x': its observed counts .* spread more than"):
+        imputer = imputer_of(kinds={"x": "count"}, likelihoods={"x": "poisson"}).fit(X)
+    imputer.transform(X)  # nothing is said twice
+
+
+def test_numbers_next_to_a_bound_are_refused_with_bounds_that_serve(imputer_of):
+    rng = np.random.default_rng(0)
+    values = np.exp(rng.uniform(np.log(9e-6), np.log(7e-4), size=60))
+    X = pd.DataFrame({"p": values, "age": rng.normal(size=60)})
+    X.loc[::4, "p"] = np.nan
+    with pytest.raises(
+        ValueError, match=r"'p' lies between .*farther from its bound 0"
+    ) as refused:
+        imputer_of(likelihoods={"p": "beta"}).fit(X)
+    kinds = re.search(r"kinds=(\{.*?\})", str(refused.value))
+    completed = imputer_of(kinds=ast.literal_eval(kinds[1])).fit(X).impute(X, m=2)[1]["p"]
+    assert completed.max() < 8e-4 and 0.2 < completed[::4].mean() / X["p"].mean() < 5
+
+
+def test_a_likelihood_for_a_column_that_is_ignored(imputer_of):
+    X = make_table(30)[["income", "age", "visits"]]
+    for options in ({"kinds": {"visits": "ignore"}}, {"row_key": "visits"}):
+        with pytest.raises(ValueError, match=r"\['visits'\], which kinds or row_key leave out"):
+            imputer_of(likelihoods={"visits": "poisson"}, **options).fit(X)

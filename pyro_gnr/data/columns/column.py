@@ -33,11 +33,11 @@ class Column:
         levels: observed levels of a binary, categorical or ordinal column, in declared
             (categories) or sorted order; None for others.
         location: observed mean of a continuous column, in the caller's units; the lower bound
-            of a bounded one; else 0.
+            of a bounded one; the number of a constant count; else 0.
         scale: observed standard deviation (divisor N) of a continuous column, 0 if it is
-            constant; observed mean of a positive one; range of a bounded one; else 1. Both are
-            those of the fitted normal for a censored column, and of logarithms for one of kind
-            "censored_log".
+            constant, likewise a count; observed mean of a positive one; range of a bounded one;
+            else 1. Both are those of the fitted normal for a censored column, and of logarithms
+            for one of kind "censored_log".
         whole: whether the dtype is an integer one, or the column a count, so that decoded values
             are rounded.
         holes: number of missing cells in the training table.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyro_gnr.data.columns.column import Column
+from pyro_gnr.data.columns.digits import exact
 from pyro_gnr.data.reading import Reading, Scalar
 
 __all__ = ["listing", "retyped", "warn_of_change", "warn_of_measurements", "warn_of_negative"]
@@ -16,7 +17,9 @@ __all__ = ["listing", "retyped", "warn_of_change", "warn_of_measurements", "warn
 
 def listing(levels: Sequence[Scalar], most: int = 10) -> str:
     """List levels for a message, the first few if there are many."""
-    shown = ", ".join(repr(v) for v in levels[:most])
+    # Whole numbers come as floats from columns with holes.
+    whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in levels[:most])
+    shown = ", ".join(map(repr, whole))
     return shown if len(levels) <= most else f"{shown}, ... ({len(levels)} in all)"
 
 
@@ -33,8 +36,9 @@ def warn_of_change(column: Column, numbers: NDArray[np.float64]) -> None:
     others = int((numbers != column.location).sum())
     if others:
         warnings.warn(
-            f"column {column.name!r} was always {column.location:g} in training, but {others} "
-            "cell(s) here hold another number: nothing is known about it, and it is not used.",
+            f"column {column.name!r} was always {exact(column.location)} in training, but "
+            f"{others} cell(s) here hold another number: nothing is known about it, and it is not "
+            "used.",
             UserWarning,
             stacklevel=2,
         )

@@ -72,6 +72,22 @@ class Likelihood(Part):
             ValueError: there is such a value.
         """
 
+    def check_spread(self, column: Column, values: NDArray[np.float64]) -> None:
+        """Refuse, or warn of, training values that vary as this likelihood cannot; none here.
+
+        Other than `check`, it is not asked about new rows: a few cells may well be equal.
+
+        Args:
+            column: one that it serves.
+            values: its observed values in the training table, encoded.
+
+        Raises:
+            ValueError: what it imputes would have nothing of the spread of the values.
+
+        Warns:
+            UserWarning: it would spread clearly more.
+        """
+
     def forward(self, u: Tensor) -> Distribution:
         """Give p(x | u), batch (..., C), for u (..., H)."""
         return self.distribution(self.head(u))

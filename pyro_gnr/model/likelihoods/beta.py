@@ -30,7 +30,8 @@ class Beta(NaturalScale):
 
     Cells are encoded at least a thousandth of the range away from both bounds, and v_j has a
     floor and a ceiling (0.9 at most), so that no density, and no training bound, grows without
-    limit: a column with many cells *on* a bound is fitted, but as numbers near that bound.
+    limit: a column with many cells *on* a bound is fitted, but as numbers near that bound, and
+    one that lies nearly all nearer to a bound than that is refused.
 
     Args:
         floor: smallest s_j in observed standard deviations of the log-odds of x_j, in (0, 1).

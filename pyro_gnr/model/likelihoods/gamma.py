@@ -55,7 +55,7 @@ class Gamma(NaturalScale):
     ) -> None:
         super().__init__(floor=floor, ceiling=ceiling, heteroscedastic=heteroscedastic)
 
-    def check(self, column: Column, values: NDArray[np.float64]) -> None:
+    def check_spread(self, column: Column, values: NDArray[np.float64]) -> None:
         """Refuse values that vary less than the smallest s_j lets them."""
         spread = float(np.log(values).std())
         if len(values) > 1 and spread < LEAST_VARIED:

@@ -54,7 +54,9 @@ class SelfMasking(Collapsible):
             order take "free" or "off": each level has its own chance.
         link: "probit" or "logit". For normal and log-normal columns a fit with "logit" takes two
             to four times as long as with "probit", and `impute` ten to twenty times: only the
-            probit has a closed form, the logit is integrated.
+            probit has a closed form, the logit is integrated. So are, with either link, columns
+            of other numbers (positive with `Gamma`, bounded, counts) and `StudentT`: a fit with
+            such columns takes about ten times as long as with `Conjunction`.
         threshold: "constant" b_j; or "latent" b_j(u), self-masking on top of `Conjunction`:
             more flexible, and identified by less.
         slope: |c_j| at the start, > 0, at the last value seen. A gentle one grows where the data

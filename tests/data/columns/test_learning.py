@@ -87,8 +87,8 @@ def test_what_is_not_free_text(learn):
     [
         ([1.0, 0.0, -2.0], "positive", "'col' has 2 value.* zero or below .*such as 0.*above 0"),
         ([1.5, -1.0, 2.0], "count", "'col' has 2 value.* negative or not whole .*such as 1.5"),
-        ([0.5, 130.0, 2.0], "bounded", r"'col' goes from 0.5 to 130.*'bounded\(0.5, 130\)'"),
-        ([-0.5, 0.5, 0.6], "bounded", r"'col' goes from -0.5 to 0.6"),
+        ([0.5, 130.0, 2.0], "bounded", r"'col' lies between 0.5 and 130.*'bounded\(0.5, 130\)'"),
+        ([-0.5, 0.5, 0.6], "bounded", r"'col' lies between -0.5 and 0.6"),
         ([0.5, 30.0, 2.0], "bounded(1, 20)", "'col' has 2 value.*out of bounds.*from 1 to 20"),
         (["a", "b", "c"], "positive", "'col' has dtype .*expected numbers for kind 'positive'"),
         (["a", "b", "c"], "ordinal", "'col' holds strings .*whose order is not known"),

@@ -13,6 +13,12 @@ def test_a_long_list_of_levels_is_cut_short():
         schema.encode(pd.DataFrame({"c": [99]}))
 
 
+def test_whole_levels_are_shown_as_whole_numbers():
+    schema = Schema.learn(pd.DataFrame({"c": [0.0, 1.0, None, 2.5]}), {"c": "categorical"})
+    with pytest.raises(ValueError, match=r"training: 99; expected one of 0, 1, 2\.5\."):
+        schema.encode(pd.DataFrame({"c": [99.0]}))
+
+
 def test_another_number_in_a_constant_column_is_not_silent():
     column = learn_column(read(np.array([5.0, 5.0, np.nan]), "c"))
     assert encode_column(column, read(np.array([5.0, np.nan]), "c")).tolist() == [0.0, 0.0]

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyro_gnr.data import Kind, Schema
+from pyro_gnr.data.columns import as_bounds
 
 
 @given(
@@ -93,7 +96,47 @@ def test_counts(frames_of):
 
 @pytest.mark.parametrize("kind", ["positive", "bounded", "count"])
 def test_a_constant_column_of_every_kind(kind):
-    X = pd.DataFrame({"col": [1.0, 1.0, None]})
+    X = pd.DataFrame({"col": [3.0, 3.0, None]})
     table = Schema.learn(X, {"col": kind}).encode(X)
     assert np.isfinite(table.values).all()
-    assert table.fill(table.values[:1, 0])["col"][2] == pytest.approx(1.0, abs=1e-2)
+    assert table.fill(table.values[:1, 0])["col"][2] == pytest.approx(3.0, abs=1e-2)
+
+
+def test_a_constant_count_has_scale_zero(learn):
+    column = learn([3.0] * 7, "count")
+    assert (column.location, column.scale) == (3.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "values, kind, advice",
+    [
+        ([1e-13, 7e-12, 3e-12], "bounded", r"bounded\(0, 7e-12\)'}, or 'positive'\."),
+        ([0.0, 7e-4, 3e-4], "bounded", r"bounded\(0, 0.0007\)'}, or 'continuous'\."),
+        ([20.0, 19.995, 19.99], "bounded(0, 20)", r"bounded\(19.99, 20\)'}, or 'continuous'\."),
+        ([1e-9, 2e-9] * 20 + [0.5], "bounded", r"\): say 'positive'\."),
+        ([0.0, 0.0], "bounded", r"\): say 'continuous'\."),
+        ([1.0, 1.0], "bounded", r"\): say 'continuous'\."),
+    ],
+)
+def test_numbers_next_to_a_bound_are_refused(learn, values, kind, advice):
+    with pytest.raises(ValueError, match=f"column 'col' (lies between|is always) .*{advice}$"):
+        learn(values, kind)
+
+
+@pytest.mark.parametrize("values", [[0.0] * 97 + [0.2, 0.3, 0.4], [0.0, 1.0], [1.0] * 40 + [1e-9]])
+def test_many_numbers_on_a_bound_are_no_matter(learn, values):
+    assert learn(values, "bounded").kind is Kind.BOUNDED
+
+
+@given(st.lists(st.floats(-1e12, 1e12) | st.integers(10**9, 10**9 + 60), min_size=1, max_size=9))
+def test_the_bounds_that_an_error_suggests_hold_all_numbers(learn, values):
+    numbers = np.array([*values, 101.0], dtype=float)
+    with pytest.raises(ValueError, match="say its bounds") as refused:
+        learn(numbers, "bounded")
+    low, high = as_bounds(re.search(r"bounded\(.*\)", str(refused.value))[0], "col")
+    assert low <= numbers.min() and numbers.max() <= high
+
+
+def test_numbers_out_of_bounds_are_shown_with_all_their_digits(learn):
+    with pytest.raises(ValueError, match="such as 1000000001.*from 0 to 1e.09 "):
+        learn([1e9 + 1, 5.0], "bounded(0, 1e9)")
