@@ -249,7 +249,7 @@ def _identity(part: Likelihood, template: object) -> object:
     """What equal parts have in common; the template itself where hyperparameters have no text."""
     try:
         return type(part), json.dumps(plain(hyperparameters(part)), sort_keys=True)
-    except (TypeError, AttributeError):
+    except TypeError:
         return id(template)
 
 
