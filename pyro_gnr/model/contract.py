@@ -142,6 +142,8 @@ def _check_draws(found: Distribution, half: Tensor, who: str) -> None:
             f"{who}: no value can be drawn from a {type(found).__name__}, which has neither "
             f"`icdf` nor `cdf`: give it one of them, or register it as in {TRANSPORTS}."
         ) from error
+    except Exception as error:
+        raise ValueError(f"{who}: drawing a value failed with {_in_a_line(error)}") from error
     density = _called(found.log_prob, median, doing=f"{who}: `log_prob` of medians")
     if density.isnan().any():
         raise ValueError(

@@ -9,6 +9,7 @@ from pyro_gnr.model.contract import check_model, check_part
 from pyro_gnr.model.likelihoods import Likelihood, Truncated
 from pyro_gnr.model.mechanisms import Mechanism
 from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS
+from pyro_gnr.model.transport import transport
 
 NUMBERS = [Column(name, Kind.CONTINUOUS, "float64", holes=2) for name in "ab"]
 OTHERS = {
@@ -78,6 +79,18 @@ class OpenWeibull(Weibull):
     filler = 1.0
 
 
+class Broken(dist.Normal):
+    """It cannot be inverted."""
+
+    def icdf(self, value):
+        raise RuntimeError("out of order:\ntensor")
+
+
+@transport.register
+def _(distribution: Broken, uniforms):
+    return distribution.icdf(uniforms)
+
+
 def test_likelihoods_of_ones_own_pass():
     check_part(Own, NUMBERS)
     check_part(OpenWeibull, NUMBERS)
@@ -114,6 +127,11 @@ WRONG = {
         Own(lambda location, scale: location.no_such_thing),
         ValueError,
         r"Own of columns \['a', 'b'\]: `forward` for u of shape \(2, 3, \d\) failed with Attr",
+    ),
+    "an error where it draws": (
+        Own(lambda location, scale: Broken(location, scale)),
+        ValueError,
+        r"Own of columns \['a', 'b'\]: drawing a value failed with RuntimeError: out of order\.$",
     ),
     "no density at 0": (
         Weibull(False),
