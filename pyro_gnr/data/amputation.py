@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,7 +109,7 @@ class Amputation(NamedTuple):
 
 def ampute(
     X: Any,
-    mechanism: str | Amputer | type[Amputer] = "mcar",
+    mechanism: str | Amputer | type[Amputer] | partial[Amputer] = "mcar",
     *,
     rate: float | None = None,
     columns: Sequence[Any] | None = None,
@@ -124,7 +125,7 @@ def ampute(
             any dtype and have holes of their own, which stay.
         mechanism: why cells go missing: a name (see the module's docstring) for a mechanism with
             its defaults, or a mechanism with options of its own, such as
-            ``SelfMasking(direction="low")``.
+            ``SelfMasking(direction="low")``; a class or `functools.partial` is called.
         rate: share of its observed cells that a column is expected to lose, in (0, 1). None is
             0.3, or, for "above_mean" and "general_mnar", what they give by themselves.
         columns: names (for arrays also positions) of the columns that lose cells. None leaves the
@@ -182,7 +183,7 @@ def _resolve(mechanism: object) -> Amputer:
                 f"got mechanism {mechanism!r}, expected one of {list(MECHANISMS)}{near}."
             )
         return MECHANISMS[mechanism]()
-    made = mechanism() if isinstance(mechanism, type) else mechanism
+    made = mechanism() if isinstance(mechanism, (type, partial)) else mechanism
     if not isinstance(made, Amputer):
         names = ", ".join(MECHANISMS)
         raise TypeError(f"got mechanism {mechanism!r}, expected a name ({names}) or an Amputer.")

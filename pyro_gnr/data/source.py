@@ -122,6 +122,14 @@ class SourceTable:
             raise ValueError(f"column {self.names[j]!r} holds infinite numbers: mend them first.")
         return numbers
 
+    def holds_numbers(self, j: int) -> bool:
+        """Tell whether a column holds numbers that are not called levels; it may have holes."""
+        try:
+            reading = read(frames.native_columns(self.frame)[j], self.names[j])
+        except TypeError:  # dates and the like
+            return False
+        return reading.as_numbers() is not None and self._kind(j) is not Kind.CATEGORICAL
+
     def levels(self, j: int) -> tuple[NDArray[np.intp], tuple[Scalar, ...]]:
         """Give the (N,) codes and the levels of a column; every number of a column is a level.
 

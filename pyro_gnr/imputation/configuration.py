@@ -35,7 +35,14 @@ from pyro_gnr.model.registry import (
 if TYPE_CHECKING:
     from pyro_gnr.imputation.imputer import GNRImputer
 
-__all__ = ["configuration", "configuration_of_fit", "configured", "defaults", "read"]
+__all__ = [
+    "check_components",
+    "configuration",
+    "configuration_of_fit",
+    "configured",
+    "defaults",
+    "read",
+]
 
 Classes = Mapping[str, type[nn.Module]]
 
@@ -94,17 +101,30 @@ def _configuration(imputer: GNRImputer, random_state: object, *, strict: bool) -
 
 
 def _described(template: Any, slot: str, *, strict: bool) -> Any:
-    """Give names and tables as they are; of anything else, the part that it makes."""
-    if isinstance(template, (str, Mapping)):
+    """Give names and tables as they are; of anything else, the part that it makes.
+
+    TOML has no word for None: a table with one in it says it as its part does, or leaves it out.
+    """
+    if isinstance(template, str) or (isinstance(template, Mapping) and not _says_none(template)):
         return template
     names, base = REGISTRIES[slot]
+    if isinstance(template, Mapping):
+        described = describe(resolve(template, names, base), names)
+        return {key: described[key] for key in map(str, template) if key in described}
     part = template if isinstance(template, base) else resolve(template, names, base)
     try:
         return describe(part, names)
-    except (AttributeError, TypeError, ValueError):
+    except (TypeError, ValueError):
         if strict:
             raise
         return {"name": type(part).__name__}
+
+
+def _says_none(value: Any) -> bool:
+    """Whether there is None in a table, or in a table in it."""
+    if isinstance(value, Mapping):
+        return any(_says_none(inner) for inner in value.values())
+    return value is None
 
 
 def _named(key: str, value: Any) -> Any:
@@ -138,10 +158,26 @@ def read(path: str | Path) -> dict[str, Any]:
     return found
 
 
+def check_components(components: object) -> None:
+    """Refuse what are no classes by name.
+
+    Raises:
+        TypeError: it is no mapping, or holds something else.
+    """
+    if not isinstance(components, Mapping) or not all(
+        isinstance(name, str) and isinstance(cls, type) for name, cls in components.items()
+    ):
+        raise TypeError(
+            f"got components={components!r}, expected a dict of your classes by name, such as "
+            "{'Laplace': Laplace}."
+        )
+
+
 def configured(
     cls: type[GNRImputer], config: str | Path | Mapping[str, Any], components: Classes
 ) -> GNRImputer:
     """Make an imputer from its description; see `GNRImputer.from_config`."""
+    check_components(components)
     if isinstance(config, Mapping):
         return _checked(cls, config, components)
     found = read(config)

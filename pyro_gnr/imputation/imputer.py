@@ -404,10 +404,12 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises:
             FileNotFoundError: there is no saved model.
             ValueError: it is damaged, of another program, or needs classes not given.
+            TypeError: `components` is no dict of classes.
         """
         from pyro_gnr.imputation.storage import load
 
-        return load(cls, Path(directory), components or {}, device=device)
+        given = {} if components is None else components
+        return load(cls, Path(directory), given, device=device)
 
     @classmethod
     def from_config(
@@ -431,7 +433,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises:
             ValueError: a key or value is unknown or out of range, or the file is no such file;
                 names the file, the key, what came and what was expected.
-            TypeError: a value in a mapping is of another type.
+            TypeError: a value in a mapping is of another type, or `components` is no dict of
+                classes.
             OSError: the file cannot be read.
 
         Example:
@@ -439,21 +442,23 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             >>> GNRImputer.from_config({"mechanism": mechanism, "hidden": 64}).hidden
             64
         """
-        return configured(cls, config, components or {})
+        return configured(cls, config, {} if components is None else components)
 
     def to_config(self) -> dict[str, Any]:
         """Describe the arguments in plain values, which JSON and TOML have; see `from_config`.
 
-        Parts given as names or tables stay as they are; classes, partials and instances become
-        tables of a name (that of the class, if it is your own) and all their hyperparameters.
-        Arguments that are None are left out (`validation`: "none").
+        Parts given as names or tables stay as they are, but for None in them; classes, partials
+        and instances become tables of a name (that of the class, if it is your own) and all their
+        hyperparameters. Arguments that are None are left out (`validation`: "none").
 
         Returns:
             A new dict; a fit of `from_config` of it with the same seed gives the same draws.
 
         Raises:
-            ValueError: a class of your own has the name of one of this package's.
-            TypeError: a value has no plain form, such as a `random_state` that is a generator.
+            ValueError: a class of your own has the name of one of this package's, or does not
+                keep its arguments under their own names.
+            TypeError: it keeps none of that name, or a value has no plain form, such as a
+                `random_state` that is a generator.
 
         Example:
             >>> imputer = GNRImputer(prior="flow", likelihoods={"income": "student_t"})

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from pyro_gnr.data import Schema
 from pyro_gnr.data.files import staged
-from pyro_gnr.imputation.configuration import configured
+from pyro_gnr.imputation.configuration import check_components, configured
 from pyro_gnr.imputation.fitted import FittedModel, Member
 from pyro_gnr.imputation.settings import Settings, check_settings, is_whole, resolve_device
 from pyro_gnr.inference.training import local_precision
@@ -145,6 +145,7 @@ def load(
     device: str,
 ) -> GNRImputer:
     """Read a saved imputer; see `GNRImputer.load`."""
+    check_components(components)
     manifest = _read_manifest(directory)
     try:
         return _rebuilt(cls, manifest, directory / WEIGHTS, components, device)

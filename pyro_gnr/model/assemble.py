@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Collection, Mapping, Sequence
 
@@ -80,7 +81,8 @@ def assemble(
 
     Raises:
         ValueError: an unknown name or column, or a likelihood that does not serve the kind.
-        TypeError: a template that is no such part.
+        TypeError: a template that is no such part, or a mechanism whose `build` takes other
+            arguments.
         ImportError: the prior needs a library that is not installed.
     """
     if fusion not in FUSIONS:
@@ -94,6 +96,7 @@ def assemble(
     )
     p_m = resolve(mechanism, MECHANISMS, Mechanism)
     rates = torch.tensor([1.0 - c.holes / n_rows for c in columns])
+    _check_signature(p_m)
     p_m.build(columns, layer.out_dim, rates=rates)
     p_x = _block_likelihood(columns, likelihood_templates(columns, likelihoods), layer.out_dim)
     model = GNR(
@@ -107,6 +110,17 @@ def assemble(
     encoder = Encoder(Features(columns), len(columns), latent_dim=latent_dim, hidden=hidden)
     p_z.attach(encoder)
     return model, _guide(encoder, layer, fusion, samples_missing_x=model.samples_missing_x)
+
+
+def _check_signature(mechanism: Mechanism) -> None:
+    """Refuse a mechanism of the user's own that cannot be built as all are."""
+    try:
+        inspect.signature(mechanism.build).bind((), 1, rates=None)
+    except TypeError as error:
+        raise TypeError(
+            f"mechanism {type(mechanism).__name__}: build takes other arguments ({error}), "
+            "expected `def build(self, columns, u_dim, *, rates)`."
+        ) from error
 
 
 def _guide(
@@ -235,7 +249,7 @@ def _identity(part: Likelihood, template: object) -> object:
     """What equal parts have in common; the template itself where hyperparameters have no text."""
     try:
         return type(part), json.dumps(plain(hyperparameters(part)), sort_keys=True)
-    except (TypeError, AttributeError):
+    except TypeError:
         return id(template)
 
 

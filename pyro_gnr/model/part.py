@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, SupportsFloat
+from typing import Any, Self, SupportsFloat
 
 from torch import nn
 
@@ -12,6 +12,9 @@ __all__ = ["Part", "check_numbers", "hyperparameters"]
 
 def hyperparameters(part: nn.Module | type[nn.Module]) -> dict[str, Any]:
     """Give a part's hyperparameters by name; of a class, their defaults.
+
+    Raises:
+        TypeError: the part does not keep one under its name.
 
     Example:
         >>> from pyro_gnr.model.mechanisms import Selection
@@ -25,7 +28,17 @@ def hyperparameters(part: nn.Module | type[nn.Module]) -> dict[str, Any]:
         for name, parameter in inspect.signature(cls.__init__).parameters.items()
         if name != "self" and parameter.kind not in several
     }
-    return found if cls is part else {name: getattr(part, name) for name in found}
+    return found if cls is part else {name: _kept(part, name) for name in found}
+
+
+def _kept(part: nn.Module | type[nn.Module], name: str) -> Any:
+    if not hasattr(part, name):
+        raise TypeError(
+            f"{type(part).__name__} does not keep its argument {name!r}, so that it can be "
+            "neither described nor saved: keep arguments of the constructor under their own names "
+            f"(self.{name} = {name})."
+        )
+    return getattr(part, name)
 
 
 def check_numbers(**values: object) -> None:
@@ -53,6 +66,19 @@ class Part(nn.Module):
         >>> SelfMasking(direction="low", slope=1.0)
         SelfMasking(direction='low')
     """
+
+    _call: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Remember how it is called, see `made_again`."""
+        part = super().__new__(cls)
+        object.__setattr__(part, "_call", (args, kwargs))  # nn.Module's own is not ready yet
+        return part
+
+    def made_again(self) -> Self:
+        """Make the unbuilt part that the caller made, whatever it keeps of the arguments."""
+        args, kwargs = self._call
+        return type(self)(*args, **kwargs)
 
     def extra_repr(self) -> str:
         """Give the hyperparameters that are not the default, as they are written."""

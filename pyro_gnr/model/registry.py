@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Mapping
 from functools import partial
@@ -9,6 +10,7 @@ from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from torch import nn
 
 from pyro_gnr.data.spelling import did_you_mean
@@ -35,7 +37,7 @@ from pyro_gnr.model.mechanisms import (
     Selection,
     SelfMasking,
 )
-from pyro_gnr.model.part import hyperparameters
+from pyro_gnr.model.part import Part, hyperparameters
 from pyro_gnr.model.priors import Flow, GaussianMixture, StandardNormal, VampPrior
 
 __all__ = [
@@ -79,10 +81,13 @@ MECHANISMS: dict[str, type[nn.Module]] = {
 }
 EVERY: dict[str, type[nn.Module]] = {**PRIORS, **LIKELIHOODS, **MECHANISMS}
 
-Part = TypeVar("Part", bound=nn.Module)
+# What `vars` holds of any part, besides its own attributes.
+OF_EVERY_PART = frozenset(vars(Part()))
+
+Made = TypeVar("Made", bound=nn.Module)
 
 
-def resolve(template: object, names: Mapping[str, type[nn.Module]], base: type[Part]) -> Part:
+def resolve(template: object, names: Mapping[str, type[nn.Module]], base: type[Made]) -> Made:
     """Make a new, unbuilt part from what the user gave; the template stays as it is.
 
     Args:
@@ -133,22 +138,26 @@ def describe(part: nn.Module, names: Mapping[str, type[nn.Module]] = EVERY) -> d
         names: the registry of its slot; by default all that are registered.
 
     Raises:
-        ValueError: a class of the user's own has the name of one of ours, or an argument "name".
-        TypeError: a hyperparameter is no plain value.
+        ValueError: a class of the user's own has the name of one of ours, or an argument "name",
+            or does not keep its arguments.
+        TypeError: a hyperparameter is no plain value, or is not there.
 
     Example:
         >>> describe(Gaussian(floor=0.2))
         {'name': 'gaussian', 'floor': 0.2, 'ceiling': 1.0, 'heteroscedastic': True}
     """
-    return plain(_table(part, names))
+    described = plain(_table(part, names))
+    if isinstance(part, Part):
+        _check_kept(part)
+    return described
 
 
 def rebuild(
     template: str | Mapping[str, Any],
     names: Mapping[str, type[nn.Module]],
     components: Mapping[str, type[nn.Module]],
-    base: type[Part] = nn.Module,  # type: ignore[assignment]
-) -> Part:
+    base: type[Made] = nn.Module,  # type: ignore[assignment]
+) -> Made:
     """Make an unbuilt part from `describe`; only registered or given classes are made.
 
     Args:
@@ -255,6 +264,39 @@ def _oddity(name: str, value: object, default: object) -> str:
         if isinstance(default, sort):
             return "" if isinstance(value, sort) else f"{name} is {value!r}, expected {words}"
     return ""
+
+
+def _check_kept(part: Part) -> None:
+    """Refuse a part that is not the same when it is made from what it keeps of its arguments."""
+    who = f"your class {type(part).__name__!r}"
+    advice = "keep arguments of the constructor under their own names, as they came"
+    with torch.random.fork_rng(devices=[]):
+        first = part.made_again()
+        said = hyperparameters(first)
+        try:
+            second = type(part)(**copy.deepcopy(said))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{who} cannot be made from what it keeps of its arguments, {said} ({error}): "
+                f"{advice}."
+            ) from error
+    one, other = _plain_attributes(first), _plain_attributes(second)
+    for name, value in one.items():
+        if value != other.get(name):
+            raise ValueError(
+                f"{who} keeps {said} of its arguments; made from these, its {name} is "
+                f"{other.get(name)} and not {value}: {advice}."
+            )
+
+
+def _plain_attributes(part: Part) -> dict[str, str]:
+    """Attributes that are plain values, as they are written, but those of every part."""
+    found = {}
+    for name, value in vars(part).items():
+        if name not in OF_EVERY_PART:
+            with contextlib.suppress(TypeError):
+                found[name] = repr(plain(value))
+    return found
 
 
 def _table(part: nn.Module, names: Mapping[str, type[nn.Module]]) -> dict[str, Any]:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -131,9 +133,12 @@ def test_a_mechanism_by_name_class_or_object():
     X = np.random.default_rng(0).normal(size=(30, 2))
     masks = [
         ampute(X, mechanism, random_state=0).observed
-        for mechanism in ("self_masking", SelfMasking, SelfMasking())
+        for mechanism in ("self_masking", SelfMasking, SelfMasking(), partial(SelfMasking))
     ]
-    assert np.array_equal(masks[0], masks[1]) and np.array_equal(masks[0], masks[2])
+    assert all(np.array_equal(masks[0], mask) for mask in masks[1:])
+    low = [SelfMasking(direction="low"), partial(SelfMasking, direction="low")]
+    one, two = (ampute(X, mechanism, random_state=0).observed for mechanism in low)
+    assert np.array_equal(one, two) and not np.array_equal(one, masks[0])
 
 
 @pytest.mark.parametrize(
@@ -143,6 +148,7 @@ def test_a_mechanism_by_name_class_or_object():
         ("self_maskin", ValueError, r"'general_mnar'\] \(did you mean 'self_masking'\?\)\.$"),
         (3, TypeError, "got mechanism 3, expected a name"),
         (dict, TypeError, "expected a name"),
+        (partial(dict), TypeError, "expected a name"),
     ],
 )
 def test_what_is_no_mechanism(mechanism, error, text):

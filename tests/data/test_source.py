@@ -108,3 +108,10 @@ def test_infinite_numbers():
         table.numbers(1)
     with pytest.raises(ValueError, match="x1"):
         table.features(1)
+
+
+def test_columns_of_numbers_may_have_holes_and_are_not_called_levels():
+    days = pd.to_datetime(["2020-01-01", "2020-01-02"])
+    X = pd.DataFrame({"a": [1.0, None], "b": [1, 2], "c": ["x", "y"], "d": days, "e": [1, 2]})
+    table = SourceTable.of(X, {"e": "categorical"})
+    assert [table.holds_numbers(j) for j in range(5)] == [True, True, False, False, False]

@@ -220,6 +220,35 @@ def test_a_learnt_direction_has_a_word_in_toml(given):
         assert mechanism.free.tolist() == learnt
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {"mechanism": {"name": "self_masking", "direction": {"a": None, "b": "low"}}},
+            {"name": "self_masking", "direction": {"a": "free", "b": "low"}},
+        ),
+        ({"mechanism": {"name": "self_masking", "direction": None}}, {"name": "self_masking"}),
+        (
+            {"likelihoods": {"b": {"name": "truncated", "lower": 0, "upper": None}}},
+            {"b": {"name": "truncated", "lower": 0}},
+        ),
+    ],
+)
+def test_tables_with_none_in_them_are_said_in_toml(given, expected):
+    imputer = GNRImputer(**given)
+    assert tomllib.loads(imputer.to_toml()) == imputer.to_config()
+    assert list(imputer.to_config().values()).count(expected) == 1
+    assert imputer.get_params()[next(iter(given))] == given[next(iter(given))]
+
+
+@pytest.mark.parametrize("components", [[Milder], Milder, {"Milder": Milder()}, {3: Milder}, []])
+def test_components_are_classes_by_name(components, tmp_path):
+    with pytest.raises(TypeError, match=r"got components=.*expected a dict of your classes by na"):
+        GNRImputer.from_config({}, components=components)
+    with pytest.raises(TypeError, match=r"got components=.*expected a dict of your classes by na"):
+        GNRImputer.load(tmp_path, components=components)
+
+
 def test_order_is_kept(tmp_path):
     (tmp_path / "c.toml").write_text('[kinds]\nz = "binary"\na = "ignore"\n')
     assert list(GNRImputer.from_config(str(tmp_path / "c.toml")).kinds) == ["z", "a"]

@@ -9,6 +9,7 @@ from pyro_gnr.model.contract import check_model, check_part
 from pyro_gnr.model.likelihoods import Likelihood, Truncated
 from pyro_gnr.model.mechanisms import Mechanism
 from pyro_gnr.model.registry import LIKELIHOODS, MECHANISMS
+from pyro_gnr.model.transport import transport
 
 NUMBERS = [Column(name, Kind.CONTINUOUS, "float64", holes=2) for name in "ab"]
 OTHERS = {
@@ -78,6 +79,18 @@ class OpenWeibull(Weibull):
     filler = 1.0
 
 
+class Broken(dist.Normal):
+    """It cannot be inverted."""
+
+    def icdf(self, value):
+        raise RuntimeError("out of order:\ntensor")
+
+
+@transport.register
+def _(distribution: Broken, uniforms):
+    return distribution.icdf(uniforms)
+
+
 def test_likelihoods_of_ones_own_pass():
     check_part(Own, NUMBERS)
     check_part(OpenWeibull, NUMBERS)
@@ -92,13 +105,33 @@ WRONG = {
     "event dimensions": (
         Own(lambda location, scale: dist.Normal(location, scale).to_event(1)),
         ValueError,
-        r"shape \(\(2,\), \(2,\)\) for 2 rows, expected \(\(2, 2\), \(\)\): `n_parameters` counts",
+        r"shape \(\(2, 3\), \(2,\)\) for .*, expected \(\(2, 3, 2\), \(\)\): `n_parameters` count",
     ),
-    "too few parameters": (Few(), ValueError, r"\(\(2, 1\), \(\)\) .* numbers of ALL columns tog"),
+    "too few parameters": (Few(), ValueError, r"\(\(2, 3, 1\), \(\)\) .* ALL columns tog"),
     "no way to draw": (
         Own(lambda location, scale: dist.VonMises(location, scale)),
         ValueError,
         "drawn from a VonMises, which has neither .*register it as in pyro_gnr/model/transport.py",
+    ),
+    "a scale of any sign": (
+        Own(lambda location, scale: dist.Laplace(location, location, validate_args=False)),
+        ValueError,
+        r"Own of columns \['a', 'b'\]: log p is nan .*in their range \(a scale by softplus\)\?",
+    ),
+    "a scale of any sign, checked": (
+        Own(lambda location, scale: dist.Laplace(location, location, validate_args=True)),
+        ValueError,
+        r"Own of .* failed with ValueError: Expected parameter scale .*invalid values\.$",
+    ),
+    "an error": (
+        Own(lambda location, scale: location.no_such_thing),
+        ValueError,
+        r"Own of columns \['a', 'b'\]: `forward` for u of shape \(2, 3, \d\) failed with Attr",
+    ),
+    "an error where it draws": (
+        Own(lambda location, scale: Broken(location, scale)),
+        ValueError,
+        r"Own of columns \['a', 'b'\]: drawing a value failed with RuntimeError: out of order\.$",
     ),
     "no density at 0": (
         Weibull(False),
@@ -155,14 +188,103 @@ def test_mechanisms_of_ones_own_pass():
         (
             lambda a: dist.Bernoulli(logits=a),
             ValueError,
-            r"shape \(\(2, 2\), \(\)\) for 2 rows, expected \(\(2,\), \(2,\)\): .*\.to_event\(1\)",
+            r"shape \(\(2, 3, 2\), \(\)\) for .*, expected \(\(2, 3\), \(2,\)\): .*\.to_event",
         ),
+        (lambda a: dist.Bernoulli(logits=a[..., :1]).to_event(1), ValueError, "each column"),
         (lambda a: dist.Bernoulli(logits=a[:, :1]).to_event(1), ValueError, "each column"),
+        (
+            lambda a: dist.Normal(a, 1.0).to_event(1),
+            ValueError,
+            r"gave a distribution with support .*Real.*, expected one of m, 1 where",
+        ),
+        (lambda a: dist.Poisson(a.exp()).to_event(1), ValueError, "support .*Integer"),
+        (
+            lambda a: dist.Bernoulli(logits=a + torch.tensor([torch.inf, 0.0])).to_event(1),
+            ValueError,
+            r"log p\(m\) is not finite for complete rows \(columns \['a'\]\): keep .*mask\(rates",
+        ),
+        (
+            lambda a: dist.Bernoulli(logits=a - torch.inf, validate_args=False).to_event(1),
+            ValueError,
+            r"not finite for complete rows \(columns \['a', 'b'\]\)",
+        ),
     ],
 )
 def test_mechanisms_that_cannot_be_used(make, error, message):
     with pytest.raises(error, match=message):
         check_part(Holes(make), NUMBERS)
+
+
+class Unmasked(Holes):
+    """Log-odds infinite in a column without holes."""
+
+    def build(self, columns, u_dim, *, rates):
+        self.intercept = torch.logit(rates)
+
+    def forward(self, u, x):
+        return self.make(self.intercept + 0.0 * x)
+
+
+def test_infinite_log_odds_of_columns_without_holes():
+    columns = [NUMBERS[0], Column("full", Kind.CONTINUOUS, "float64")]
+    whole = Unmasked(lambda a: dist.Bernoulli(logits=a, validate_args=False).to_event(1))
+    with pytest.raises(ValueError, match=r"columns \['full'\]\): keep log-odds finite"):
+        check_part(whole, columns)
+    known = torch.tensor([True, False])
+    check_part(Unmasked(lambda a: dist.Bernoulli(logits=a).mask(known).to_event(1)), columns)
+
+
+def test_holes_that_know_no_batch_or_are_mixed():
+    """What is over 0 and 1 by another name passes."""
+    check_part(Holes(lambda a: dist.Binomial(1, logits=a).to_event(1)), NUMBERS)
+    check_part(
+        Holes(
+            lambda a: dist.MixtureSameFamily(
+                dist.Categorical(torch.ones(2)),
+                dist.Bernoulli(logits=torch.stack([a, -a], -2)).to_event(1),
+            )
+        ),
+        NUMBERS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing_x", "message"),
+    [
+        ("integrate", r"Holes has missing_x = 'integrate', expected one of \('sampled', 'unu"),
+        ("collapsed", r'Holes has missing_x = "collapsed": subclass `Collapsible`'),
+    ],
+)
+def test_what_becomes_of_missing_values_has_three_names(missing_x, message, monkeypatch):
+    monkeypatch.setattr(Holes, "missing_x", missing_x)
+    with pytest.raises(ValueError, match=message):
+        check_part(Holes(lambda a: dist.Bernoulli(logits=a).to_event(1)), NUMBERS)
+
+
+class Reads(Holes):
+    """It reads x in `make`."""
+
+    def forward(self, u, x):
+        return self.make(x)
+
+
+def test_errors_of_a_mechanism_say_what_it_was_called_with(monkeypatch):
+    sliced = Reads(lambda x: dist.Bernoulli(logits=torch.zeros(4) + x[..., 0]).to_event(1))
+    message = r"mechanism Reads: `forward\(u, x\)` for u of .* and x of shape \(2, 3, 2\), failed"
+    with pytest.raises(ValueError, match=message) as caught:
+        check_part(sliced, NUMBERS)
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    monkeypatch.setattr(Reads, "missing_x", "unused")
+    message = r'and x None, as `missing_x` is "unused", failed with .*not subscriptable\.$'
+    with pytest.raises(ValueError, match=message):
+        check_part(Reads(lambda x: x[..., 0]), NUMBERS)
+
+
+def test_a_mechanism_that_is_built_from_something_else(monkeypatch):
+    monkeypatch.setattr(Holes, "build", lambda self, columns, u_dim: None)
+    message = r"Holes: build takes other arg.*'rates'.*expected `def build\(self, columns, u_dim"
+    with pytest.raises(TypeError, match=message):
+        check_part(Holes(None), NUMBERS)
 
 
 def test_what_is_no_part_of_a_column_or_of_holes():

@@ -1,5 +1,6 @@
 import copy
 import json
+import pickle
 import re
 from functools import partial
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.likelihoods import Gaussian, Likelihood, StudentT, Truncated
 from pyro_gnr.model.mechanisms import Conjunction, Ignorable, Mechanism
 from pyro_gnr.model.priors import Prior
@@ -226,3 +228,71 @@ def test_descriptions_are_plain():
     assert "upper" not in describe(Truncated(lower=0.0), LIKELIHOODS)
     with pytest.raises(TypeError, match=r"tensor\(.*cannot be written as JSON"):
         describe(StudentT(df=torch.tensor(4.0)), LIKELIHOODS)
+
+
+class Floored(Gaussian):
+    """It hands its argument on, as a number."""
+
+    def __init__(self, floor):
+        super().__init__(floor=float(floor))
+
+
+class Elsewhere(Gaussian):
+    """It keeps its argument under another name than its parent does."""
+
+    def __init__(self, floor):
+        super().__init__()
+        self.lowest = floor
+
+
+class Nowhere(Gaussian):
+    """It keeps its argument under a name that no one knows."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.w = width
+
+
+class Unnamed(Gaussian):
+    """It does not name its parent's arguments."""
+
+    def __init__(self, extra=1, **others):
+        super().__init__(**others)
+        self.extra = extra
+
+
+class Choosy(Gaussian):
+    """It does not take what it keeps."""
+
+    def __init__(self, floor):
+        if not isinstance(floor, str):
+            raise TypeError("expected text")
+        super().__init__(floor=float(floor))
+
+
+@pytest.mark.parametrize(
+    "again", [lambda part: part, copy.deepcopy, lambda part: pickle.loads(pickle.dumps(part))]
+)
+def test_a_part_is_described_only_if_that_makes_it_again(again):
+    assert describe(again(Floored("0.3"))) == {"name": "Floored", "floor": 0.3}
+    assert describe(again(Unnamed(2))) == {"name": "Unnamed", "extra": 2}
+    with pytest.raises(ValueError, match=r"'Elsewhere' keeps .*its lowest is 0.05 and not 0.1"):
+        describe(again(Elsewhere(0.1)))
+    with pytest.raises(
+        TypeError, match=r"Nowhere does not keep .*'width'.*\(self.width = width\)"
+    ):
+        describe(again(Nowhere(3)))
+    with pytest.raises(ValueError, match=r"'Unnamed' keeps {'extra': 1} .*is 0.05 and not 0.2"):
+        describe(again(Unnamed(floor=0.2)))
+    with pytest.raises(ValueError, match=r"'Choosy' cannot be made from .*\(expected text\)"):
+        describe(again(Choosy("0.3")))
+
+
+def test_what_was_changed_or_built_since_is_described_as_it_is():
+    part = Gaussian(floor=0.2)
+    part.build([Column("a", Kind.CONTINUOUS, "float64")], 2)
+    part.floor = 0.3
+    assert describe(part)["floor"] == 0.3
+    before = torch.get_rng_state()
+    describe(part)
+    assert torch.equal(torch.get_rng_state(), before)

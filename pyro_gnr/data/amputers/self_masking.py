@@ -141,7 +141,7 @@ class AboveMean(Amputer):
     r"""The UCI protocol of not-MIWAE (MNAR): values above the column's mean go missing.
 
     m_nj = 0 exactly where x_nj > mean_j + offset * sd_j (divisor N). Deterministic; no rate is
-    solved for. By default the first int(D / 2) columns lose cells.
+    solved for. By default the first int(D / 2) columns lose cells, of the D that hold numbers.
 
     *Right model*: `SelfMasking` with direction "high".
 
@@ -181,9 +181,10 @@ class AboveMean(Amputer):
                 "the rate out, or use hard_self_masking."
             )
         if columns is None:
-            columns = table.columns[: len(table.columns) // 2]
+            numeric = tuple(j for j in table.columns if table.holds_numbers(j))
+            columns = numeric[: len(numeric) // 2]
         if not columns:
-            raise too_few_columns(table, "two, of which the first loses cells")
+            raise too_few_columns(table, "two of numbers, of which the first loses cells")
         numbers = np.column_stack([table.numbers(j) for j in columns])
         check_varying(table, columns)
         above = numbers > numbers.mean(axis=0) + self.offset * numbers.std(axis=0)

@@ -183,10 +183,20 @@ def test_a_value_at_the_mean_stays():
     assert observed.ravel().tolist() == [True, True, False]
 
 
+def test_above_mean_chooses_among_columns_of_numbers():
+    dates = pd.to_datetime(["2020-01-01", "2020-01-02", "2020-01-03"])
+    columns = {"when": dates, "town": list("pqr"), "code": [1, 2, 3], "a": [0.0, 1.0, 5.0]}
+    X = pd.DataFrame({**columns, "b": [1.0, None, 2.0]})
+    holes = ampute(X, "above_mean", kinds={"code": "categorical"})
+    assert holes.removed.sum() == 1 and holes.removed[2, 3]
+    with pytest.raises(ValueError, match="this mechanism needs two of numbers"):
+        ampute(X[["when", "town", "a"]], "above_mean")
+
+
 def test_above_mean_refuses_what_it_cannot_do(mixed, normal):
     with pytest.raises(ValueError, match=r"got rate 0.3, but above_mean has none to solve for"):
         ampute(normal(), "above_mean", rate=0.3)
-    with pytest.raises(ValueError, match="two, of which the first loses cells"):
+    with pytest.raises(ValueError, match="two of numbers, of which the first loses"):
         ampute(normal(50, 1), "above_mean")
     with pytest.raises(ValueError, match="'region' holds levels, expected numbers"):
         ampute(mixed(), "above_mean", columns=["region"])
