@@ -290,7 +290,8 @@ def defaults(frame: pd.DataFrame) -> str:
         index="variant", columns=["data", "seed"], values="value", sort=False
     )
     gain = bound.drop("default") - bound.loc["default"]
-    wins = (gain > 0).T.groupby(level="data", sort=False).all().T
+    worst = gain.T.groupby(level="data", sort=False).min().T  # of the seeds that there are
+    wins = worst > 0
     everywhere = wins.index[wins.all(axis=1)]
     once = [
         f"{variant} ({', '.join(wins.columns[wins.loc[variant]])})"

@@ -481,23 +481,28 @@ def gradients(frame: pd.DataFrame) -> str:
 def defaults(frame: pd.DataFrame) -> str:
     """Write each variant's bound and error less those of the defaults, seed by seed."""
     runs = frame.pivot_table(index=["data", "variant", "seed"], columns="metric", values="value")
+    several = list(dict.fromkeys(frame["data"]))
     lines = []
     for variant in dict.fromkeys(frame["variant"]):
         line = [variant]
-        for data in dict.fromkeys(frame["data"]):
+        for data in several:
+            if (data, variant) not in runs.index.droplevel("seed"):
+                line += ["", "", ""]
+                continue
             own = runs.loc[(data, variant)]
-            moved = own[["bound", "rmse"]] - runs.loc[(data, "default"), ["bound", "rmse"]]
-            if variant == "default":
-                moved = own
-            line += [f"{moved[m].mean():+.3f} ± {moved[m].sem():.3f}" for m in moved]
-            line.append(f"{own['seconds'].mean():.0f}")
+            shown = own[["bound", "rmse"]]
+            if variant != "default":
+                shown = (shown - runs.loc[(data, "default"), ["bound", "rmse"]]).dropna()
+            line += [_moved(shown[m]) for m in shown]
+            line.append(f"{len(shown)}")
         lines.append(line)
-    columns = [
-        f"{data}: {name}"
-        for data in dict.fromkeys(frame["data"])
-        for name in ("bound", "rmse", "seconds")
-    ]
+    columns = [f"{data}: {name}" for data in several for name in ("bound", "rmse", "seeds")]
     return markdown(["variant less default", *columns], lines)
+
+
+def _moved(values: pd.Series) -> str:
+    error = values.sem()
+    return f"{values.mean():+.3f}" + ("" if np.isnan(error) else f" ± {error:.3f}")
 
 
 # Title, results, what they say, and their tables.
