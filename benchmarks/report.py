@@ -446,8 +446,8 @@ def _misses(found: pd.DataFrame, keys: Sequence[tuple[str, int, str]]) -> str:
     counts = [int(r["count"]) for r in rows]
     return (
         f"Coverage meets {ASKED} in {covers} of {len(rows)} cells, and the bias found is below a "
-        f"quarter of the standard error in {unbiased}. Replications reached: {min(counts)} to "
-        f"{max(counts)} of the 500 (n = 2000: 200) that were asked for.\n"
+        f"quarter of the standard error in {unbiased}. Replications reached: "
+        f"{findings.between(counts, '{:.0f}')} of the 500 (n = 2000: 200) that were asked for.\n"
     )
 
 
