@@ -341,7 +341,7 @@ def wanted() -> list[tuple[str, int, str, int]]:
             every, replications = pace(method, generator)
             for k in range(replications // CHUNK):
                 turns.append((every * (k + 1), every, g, m, (generator, 500, method, k * CHUNK)))
-            if method == RIGHT[generator]:
+            if method in (RIGHT[generator], "complete"):
                 for k in range(200 // CHUNK):
                     turns.append((6 * (k + 1), 6, g, m, (generator, 2000, method, k * CHUNK)))
     return [turn[-1] for turn in sorted(turns)]

@@ -430,6 +430,8 @@ def _failings(row: dict[str, float]) -> list[str]:
 
 
 def _verdict(row: dict[str, float]) -> str:
+    if np.isnan(row["moved"]):  # without the complete tables of these draws
+        return _covered(row)
     share, error = (row[name] / row["sd"] for name in ("moved", "moved_error"))
     cross = f" ✗ {', '.join(found)}" if (found := _failings(row)) else ""
     sure = "" if np.isnan(error) else f" ± {error:.2f}"

@@ -69,14 +69,14 @@ def over_generators(frame: pd.DataFrame, right: Mapping[str, str]) -> pd.DataFra
     replications: the error is that of chunks of ten tables, generators averaged.
 
     Args:
-        frame: chunks, as for `coverage_of`.
+        frame: chunks, as for `coverage_of`, of tables of one size.
         right: the right method of each generator.
 
     Returns:
         By estimand: right and complete, coverage in the chunks that both have; difference and
         its standard error; n, the number of those chunks.
     """
-    small = frame[(frame["n"] == frame["n"].min()) & (frame["count"] > 0)]
+    small = frame[frame["count"] > 0]
     small = small.assign(covered=small["hits"] / small["count"])
     own = small[small["method"] == small["generator"].map(right)]
     without = small[small["method"] == "complete"]
@@ -87,4 +87,5 @@ def over_generators(frame: pd.DataFrame, right: Mapping[str, str]) -> pd.DataFra
     }).dropna()  # fmt: skip
     both["difference"] = both["right"] - both["complete"]
     by_estimand = both.groupby("estimand", sort=False)
-    return by_estimand.mean().assign(error=by_estimand["difference"].sem(), n=by_estimand.size())
+    found = by_estimand.mean().assign(error=by_estimand["difference"].sem(), n=by_estimand.size())
+    return found.loc[[e for e in dict.fromkeys(frame["estimand"]) if e in found.index]]
