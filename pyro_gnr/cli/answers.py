@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import typer
 from pyro_gnr.cli.console import rich_table, show
 from pyro_gnr.cli.departures import Departures
 from pyro_gnr.cli.imputations import made_by
-from pyro_gnr.cli.outputs import SENSITIVITY
+from pyro_gnr.cli.outputs import SENSITIVITY, json_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +57,7 @@ def write(answers: Answers, place: Path, question: Question, *, source: Path) ->
     _write_answers(answers, place, question)
     files = {path.name: digest(path) for path in sorted(place.iterdir())}
     manifest = {"format": SENSITIVITY, **_told(answers, question, source), "files": files}
-    (place / MANIFEST).write_text(_json(manifest), encoding="utf-8")
+    (place / MANIFEST).write_text(json_text(manifest), encoding="utf-8")
 
 
 def _told(answers: Answers, question: Question, source: Path) -> dict[str, Any]:
@@ -82,10 +81,6 @@ def _told(answers: Answers, question: Question, source: Path) -> dict[str, Any]:
     return told
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
 def _write_answers(answers: Answers, place: Path, question: Question) -> None:
     from pyro_gnr.data.files import write_table
 
@@ -97,7 +92,7 @@ def _write_answers(answers: Answers, place: Path, question: Question) -> None:
         write_table(answers.unsure.summary(question.level).reset_index(), place / "unsure.csv")
     if answers.tips:
         text = "\n".join(map(str, answers.tips)) + "\n"
-        numbers = _json([tip.to_dict() for tip in answers.tips])
+        numbers = json_text([tip.to_dict() for tip in answers.tips])
         (place / "tipping_points.txt").write_text(text, encoding="utf-8")
         (place / "tipping_points.json").write_text(numbers, encoding="utf-8")
     if answers.ladder is not None:
@@ -108,10 +103,10 @@ def _write_answers(answers: Answers, place: Path, question: Question) -> None:
 
 def _draw(found: DeltaGrid | Ladder, path: Path, question: Question) -> None:
     """Draw the term; the last one of the analysis if none is named."""
-    from matplotlib.figure import Figure
+    from pyro_gnr.criticism.figures import new_figure
 
     terms = found["term"] if "term" in found else found.index.get_level_values("term")
-    figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained", facecolor="white")
+    figure = new_figure()
     term = question.term or str(terms[len(terms) - 1])
     found.plot(term, ax=figure.add_subplot(), value=question.value)
     figure.savefig(path)

@@ -43,6 +43,7 @@ class Departures:
         levels = {c.name: c.levels or () for c in imputation.table.schema.modelled}
 
         def meant(delta: Delta | str) -> Delta:
+            """Put the level in the place of its text."""
             delta = as_delta(delta)
             found = [v for v in levels.get(delta.column, ()) if str(v) == delta.level]
             return replace(delta, level=found[0]) if found else delta
@@ -73,6 +74,7 @@ def parse_departures(
         raise ValueError(f"--category names {unused}, which neither --delta nor --tip moves")
 
     def of(name: str, by: object = 1.0) -> Delta:
+        """Make the departure of a column, of its level and rows."""
         return Delta(name, by, level=levels.get(name), where=where)
 
     priors = {name: _prior(text) for name, text in asked.items()}

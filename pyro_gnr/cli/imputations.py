@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyro_gnr.cli.outputs import IMPUTATIONS, is_file
+from pyro_gnr.cli.outputs import IMPUTATIONS, is_file, json_text
 from pyro_gnr.cli.summary import imputed_cells, unreliable_rows
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ def write_imputations(
         **made_by(imputation, source),
         "files": {p.relative_to(path).as_posix(): digest(p) for p in files},
     }
-    text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    (path / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (path / MANIFEST).write_text(json_text(manifest), encoding="utf-8")
 
 
 def made_by(imputation: MultipleImputation, source: Path | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "FOREIGN",
@@ -16,6 +17,7 @@ __all__ = [
     "check_not_input",
     "check_output",
     "is_file",
+    "json_text",
 ]
 
 # What a manifest says the directory is.
@@ -98,3 +100,8 @@ def _foreign_files(directory: Path, ours: str) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError):
         known = set()
     return sorted(found - known)
+
+
+def json_text(value: Any) -> str:
+    """Write plain values as the text of a .json file."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyro_gnr.cli.completed import made_of
-from pyro_gnr.cli.outputs import POOLED
+from pyro_gnr.cli.outputs import POOLED, json_text
 
 if TYPE_CHECKING:
     from pyro_gnr.imputation.pooling import Pooled
@@ -55,8 +54,7 @@ def write_pooled(
         "files": {places[0].name: digest(places[0])},
         "versions": versions(),
     }
-    text = json.dumps(told, indent=2, ensure_ascii=False)
-    places[1].write_text(text + "\n", encoding="utf-8")
+    places[1].write_text(json_text(told), encoding="utf-8")
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:

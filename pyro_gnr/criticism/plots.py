@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from pyro_gnr.criticism.checks import (
@@ -21,6 +19,7 @@ from pyro_gnr.criticism.checks import (
     incomplete_columns,
     observed_against_imputed,
 )
+from pyro_gnr.criticism.figures import new_figure
 from pyro_gnr.imputation.multiple import MultipleImputation
 
 __all__ = ["plot_column", "plot_imputations"]
@@ -76,8 +75,7 @@ def plot_imputations(imputation: MultipleImputation, directory: Path | str) -> l
     columns = incomplete_columns(imputation.table)
     paths = [directory / f"{name}.png" for name in _file_names(columns)]
     for column, path in zip(columns, paths, strict=True):
-        figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
+        figure = new_figure()
         plot_column(imputation, column, figure.add_subplot())
         with warnings.catch_warnings():
             # A name in a script that the font lacks: boxes in the title, and a picture still.
@@ -108,7 +106,7 @@ def plot_column(imputation: MultipleImputation, column: str, ax: Axes) -> Axes:
         >>> from pyro_gnr import GNRImputer
         >>> X = np.array([[1.0, 0.0], [2.5, 1.0], [3.0, np.nan], [4.0, 1.0]] * 10)
         >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=3)
-        >>> plot_column(imputation, "x1", Figure().add_subplot()).get_ylabel()
+        >>> plot_column(imputation, "x1", new_figure().add_subplot()).get_ylabel()
         'share of cells (%)'
     """
     numbers = observed_against_imputed(imputation, column)

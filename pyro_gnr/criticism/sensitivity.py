@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 
+from pyro_gnr.criticism.figures import LOOK
 from pyro_gnr.imputation.sensitivity.grid import DeltaGrid
 from pyro_gnr.imputation.sensitivity.ladder import Ladder
 
@@ -88,7 +89,7 @@ def _axes() -> Axes:
     """Axes of a figure that pyplot knows; it takes a while to import, and chooses a backend."""
     import matplotlib.pyplot as plt
 
-    _, ax = plt.subplots(figsize=(7.2, 4.6), dpi=120, layout="constrained", facecolor="white")
+    _, ax = plt.subplots(**LOOK)
     return ax
 
 

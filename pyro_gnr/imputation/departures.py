@@ -30,7 +30,9 @@ def described(delta: Delta) -> dict[str, Any]:
     level = delta.level
     return {
         "column": delta.column,
-        "by": _size(delta.by),
+        "by": _prior(delta.by)
+        if delta.has_prior
+        else np.asarray(delta.by, dtype=np.float64).tolist(),
         "level": level.item() if isinstance(level, np.generic) else level,
         "where": _rows(delta.where),
     }
@@ -64,9 +66,7 @@ def in_words(departure: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _size(by: Any) -> Any:
-    if not hasattr(by, "ppf"):
-        return np.asarray(by, dtype=np.float64).tolist()
+def _prior(by: Any) -> dict[str, Any]:
     name = getattr(getattr(by, "dist", None), "name", None)
     if name is None:  # its printed form may hold an address, which says nothing
         return {"distribution": f"{type(by).__module__}.{type(by).__qualname__}"}

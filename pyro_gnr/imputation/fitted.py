@@ -143,7 +143,7 @@ class FittedModel:
 
     def knowing(self, table: Table) -> FittedModel:
         """Give itself, or what knows the intervals of a table that has others than training."""
-        if table.schema is self.schema or table.schema == self.schema:
+        if table.schema == self.schema:
             return self
         columns = table.schema.modelled
         members = tuple(Member(*knowing(*member, columns)) for member in self.members)

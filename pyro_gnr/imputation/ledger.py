@@ -214,11 +214,12 @@ def warn_of_learnt_directions(imputation: MultipleImputation) -> None:
     if signs is None or not signs.isnan().any():
         return
     columns = imputation.table.schema.modelled
-    learnt = {c.name for c, sign in zip(columns, signs.tolist(), strict=True) if sign != sign}
-    far, counts = _far(imputation), imputation.summary()["n_imputed"]
+    learnt = {c.name for c, free in zip(columns, signs.isnan().tolist(), strict=True) if free}
+    summary = imputation.summary()
+    counts = summary["n_imputed"]
     named = [
         f"{name!r} ({share:.0%})"
-        for name, share in far.items()
+        for name, share in _far(summary).items()
         if name in learnt and counts[name] >= FEWEST_CELLS
     ]
     if named:
@@ -232,14 +233,14 @@ def warn_of_learnt_directions(imputation: MultipleImputation) -> None:
         )
 
 
-def _far(imputation: MultipleImputation) -> pd.Series:
+def _far(summary: pd.DataFrame) -> pd.Series:
     """Share of imputed values beyond all observed ones, of columns where that is most of them."""
-    shares = imputation.summary()["beyond_observed"].dropna()
+    shares = summary["beyond_observed"].dropna()
     return shares[shares > MOST_BEYOND]
 
 
 def _extrapolation(imputation: MultipleImputation) -> Check:
-    far = _far(imputation)
+    far = _far(imputation.summary())
     text = f"no column has more than {MOST_BEYOND:.0%} of its imputed values beyond all observed"
     if len(far):
         named = ", ".join(f"{name} {share:.0%}" for name, share in far.items())

@@ -7,7 +7,7 @@ from typing import Any, Self, SupportsFloat
 
 from torch import nn
 
-__all__ = ["Part", "check_numbers", "hyperparameters"]
+__all__ = ["Part", "check_numbers", "check_scales", "hyperparameters"]
 
 
 def hyperparameters(part: nn.Module | type[nn.Module]) -> dict[str, Any]:
@@ -56,6 +56,23 @@ def check_numbers(**values: object) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, SupportsFloat):
             raise TypeError(f"got {name}={value!r}, expected a number.")
+
+
+def check_scales(*, floor: float, ceiling: float) -> None:
+    """Check the smallest and the largest scale of a likelihood.
+
+    Raises:
+        TypeError: one is no number.
+        ValueError: `floor` is not in (0, 1), or `ceiling` is not above it.
+
+    Example:
+        >>> check_scales(floor=0.1, ceiling=1.0)
+    """
+    check_numbers(floor=floor, ceiling=ceiling)
+    if not 0.0 < floor < 1.0:
+        raise ValueError(f"got floor={floor}, expected a number in (0, 1).")
+    if not floor < ceiling < float("inf"):
+        raise ValueError(f"got ceiling={ceiling}, expected a number above floor={floor}.")
 
 
 class Part(nn.Module):

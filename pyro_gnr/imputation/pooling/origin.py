@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 __all__ = ["origin_notes", "spread_departures"]
 
 
@@ -22,9 +20,7 @@ def spread_departures(tables: Any) -> list[str]:
         >>> spread_departures([])
         []
     """
-    deltas = getattr(tables, "deltas", ())
-    # As the class itself reads `by`; importing it here would go in a circle.
-    found = [d.column for d in deltas if hasattr(d.by, "ppf") or np.ptp(d.by) > 0]
+    found = [delta.column for delta in getattr(tables, "deltas", ()) if delta.differs]
     return list(dict.fromkeys(found))
 
 

@@ -56,7 +56,7 @@ class Delta:
     where: Rows | None = None
 
     def __post_init__(self) -> None:
-        if hasattr(self.by, "ppf"):
+        if self.has_prior:
             return
         try:
             found = np.asarray(self.by, dtype=np.float64)
@@ -70,6 +70,16 @@ class Delta:
                 f"got by={self.by!r} for column {self.column!r}, expected finite numbers."
             )
 
+    @property
+    def has_prior(self) -> bool:
+        """Whether `by` is a distribution."""
+        return hasattr(self.by, "ppf")
+
+    @property
+    def differs(self) -> bool:
+        """Whether tables may be moved by different numbers."""
+        return self.has_prior or bool(np.ptp(self.by) > 0)
+
     def __str__(self) -> str:
         return in_words(described(self))
 
@@ -79,7 +89,7 @@ class Delta:
         Raises:
             TypeError: `by` is a prior.
         """
-        if hasattr(self.by, "ppf"):
+        if self.has_prior:
             raise TypeError(
                 f"got a prior for column {self.column!r}, expected a number: a grid or a search "
                 "sets how far the departure goes."
@@ -96,7 +106,7 @@ class Delta:
         Raises:
             ValueError: `by` has another length than M.
         """
-        if hasattr(self.by, "ppf"):
+        if self.has_prior:
             rng = np.random.default_rng([seed, crc32(self.column.encode()), place])
             slices = (rng.permutation(m) + rng.random(m)) / m
             return np.asarray(self.by.ppf(slices), dtype=np.float64)

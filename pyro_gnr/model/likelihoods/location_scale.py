@@ -12,7 +12,7 @@ from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.base import Likelihood
 from pyro_gnr.model.linear import LinearModel
-from pyro_gnr.model.part import check_numbers
+from pyro_gnr.model.part import check_scales
 
 __all__ = ["LocationScale"]
 
@@ -41,11 +41,7 @@ class LocationScale(Likelihood):
 
     def __init__(self, *, floor: float, ceiling: float, heteroscedastic: bool) -> None:
         super().__init__()
-        check_numbers(floor=floor, ceiling=ceiling)
-        if not 0.0 < floor < 1.0:
-            raise ValueError(f"got floor={floor}, expected a number in (0, 1).")
-        if not floor < ceiling < float("inf"):
-            raise ValueError(f"got ceiling={ceiling}, expected a number above floor={floor}.")
+        check_scales(floor=floor, ceiling=ceiling)
         if not isinstance(heteroscedastic, (bool, np.bool_)):  # the text "false" would be true
             raise ValueError(f"got heteroscedastic={heteroscedastic!r}, expected True or False.")
         self.floor = floor

@@ -8,7 +8,7 @@ from torch import Tensor
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.counts import Counts
 from pyro_gnr.model.linear import LinearModel
-from pyro_gnr.model.part import check_numbers
+from pyro_gnr.model.part import check_scales
 
 __all__ = ["Overdispersed"]
 
@@ -27,11 +27,7 @@ class Overdispersed(Counts):
 
     def __init__(self, *, floor: float, ceiling: float) -> None:
         super().__init__()
-        check_numbers(floor=floor, ceiling=ceiling)
-        if not 0.0 < floor < 1.0:
-            raise ValueError(f"got floor={floor}, expected a number in (0, 1).")
-        if not floor < ceiling < float("inf"):
-            raise ValueError(f"got ceiling={ceiling}, expected a number above floor={floor}.")
+        check_scales(floor=floor, ceiling=ceiling)
         self.floor = floor
         self.ceiling = ceiling
 
