@@ -27,12 +27,12 @@ def described(delta: Delta) -> dict[str, Any]:
         >>> described(Delta("income", stats.norm(0, 2), where="age > 60"))["by"]
         {'distribution': 'norm', 'args': [0, 2], 'kwds': {}}
     """
-    level = delta.level
+    level, numbers = delta.level, None
+    if not delta.has_prior:
+        numbers = np.asarray(delta.by, dtype=np.float64).tolist()
     return {
         "column": delta.column,
-        "by": _prior(delta.by)
-        if delta.has_prior
-        else np.asarray(delta.by, dtype=np.float64).tolist(),
+        "by": _prior(delta.by) if numbers is None else numbers,
         "level": level.item() if isinstance(level, np.generic) else level,
         "where": _rows(delta.where),
     }
