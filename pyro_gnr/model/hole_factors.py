@@ -107,6 +107,7 @@ def hole_factor_analysis(
     observed: Tensor,
     *,
     latent_dim: int,
+    early: int = 50,
     steps: int = 60,
     smallest_noise: float | Tensor = 0.01,
     generator: torch.Generator,
@@ -119,6 +120,7 @@ def hole_factor_analysis(
         observed: (N, D) bool, m.
         latent_dim: L, shared factors and the holes' own ones (`own_factors`), which are
             a third of them at most, or one of two.
+        early: EM steps of the values alone, before.
         steps: EM steps.
         smallest_noise: floor of the noise variances of the values, one number or (F,).
         generator: source of the random start.
@@ -133,6 +135,7 @@ def hole_factor_analysis(
         features,
         visible,
         latent_dim=max(latent_dim - own.shape[1], 1),
+        steps=early,
         smallest_noise=smallest_noise,
         generator=generator,
     )

@@ -2,8 +2,8 @@ r"""Factor analysis of incomplete rows: the linear model in closed form where tr
 
 The linear-Gaussian relative of GNR, f = W z + mu + e with z ~ N(0, I), e ~ N(0, diag(psi)), has
 exact EM steps when cells are missing (Ghahramani & Hinton 1996; Ilin & Raiko 2010). A second of
-EM gives a start that thousands of gradient steps take long to reach, and its exact posterior
-is the start of the guide.
+EM, accelerated, gives a start that thousands of gradient steps take long to reach, and its exact
+posterior is the start of the guide.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pyro_gnr.model.squarem import squarem
+
 __all__ = ["LinearModel", "factor_analysis", "latent_posterior", "outer_rows", "regression"]
 
 # Keeps the M step defined for a feature that no row shows.
 SMALLEST_GRAM = 1e-3
+# Cycles of three EM steps at most, and the nats a row that each has to gain.
+CYCLES, TOLERANCE = 100, 1e-5
 
 
 class LinearModel(NamedTuple):
@@ -36,7 +40,7 @@ def factor_analysis(
     visible: Tensor,
     *,
     latent_dim: int,
-    steps: int = 50,
+    steps: int | None = None,
     smallest_noise: float | Tensor = 0.01,
     generator: torch.Generator,
 ) -> LinearModel:
@@ -46,7 +50,7 @@ def factor_analysis(
         features: (N, F) standardised features, 0 where not visible.
         visible: (N, F), 1 where the feature is seen, else 0.
         latent_dim: L.
-        steps: EM steps.
+        steps: EM steps; None goes on to the maximum, accelerated by `squarem`.
         smallest_noise: floor of the noise variances, one number or (F,); without it a Heywood
             case ends at 0.
         generator: source of the random start.
@@ -63,21 +67,47 @@ def factor_analysis(
         True
     """
     n_features = features.shape[1]
+    floor = torch.as_tensor(smallest_noise).to(features).expand(n_features)
     start = torch.randn(n_features, latent_dim, generator=generator, dtype=torch.float32)
-    model = LinearModel(
-        0.3 * start.to(features),
-        torch.zeros_like(features[0]),
-        torch.ones_like(features[0]),
+    first = LinearModel(
+        0.3 * start.to(features), torch.zeros_like(floor), torch.ones_like(floor).maximum(floor)
     )
+
+    def step(flat: Tensor) -> tuple[Tensor, float]:
+        new, value = _em_step(features, visible, _unflatten(flat, floor), floor=floor)
+        return _flatten(new), value
+
+    flat = _flatten(first)
+    if steps is None:
+        return _unflatten(squarem(step, flat, cycles=CYCLES, tolerance=TOLERANCE), floor)
     for _ in range(steps):
-        model = _em_step(features, visible, model, floor=smallest_noise)
-    return model
+        flat, _ = step(flat)
+    return _unflatten(flat, floor)
+
+
+def _flatten(model: LinearModel) -> Tensor:
+    """Give all parameters as a vector, ((L + 2) F,): noise as a logarithm, so that it may leap."""
+    return torch.cat([model.loadings.flatten(), model.intercept, model.noise.log()])
+
+
+def _unflatten(flat: Tensor, floor: Tensor) -> LinearModel:
+    n_features = len(floor)
+    loadings, rest = flat[: -2 * n_features], flat[-2 * n_features :]
+    intercept, log_noise = rest.chunk(2)
+    return LinearModel(
+        loadings.unflatten(0, (n_features, -1)), intercept, log_noise.exp().maximum(floor)
+    )
 
 
 def _em_step(
-    x: Tensor, visible: Tensor, model: LinearModel, *, floor: float | Tensor
-) -> LinearModel:
-    mean, covariance = latent_posterior(x, visible / model.noise, model)
+    x: Tensor, visible: Tensor, model: LinearModel, *, floor: Tensor
+) -> tuple[LinearModel, float]:
+    """Give the next model, and the mean log-likelihood of a row, but for constants, of this."""
+    precision = visible / model.noise
+    factor, pull = _factored(x, precision, model)
+    covariance = torch.cholesky_inverse(factor)
+    mean = (covariance @ pull.unsqueeze(-1)).squeeze(-1)
+    value = _mean_log_likelihood(x - model.intercept, precision, factor, pull=pull, mean=mean)
     n, latent_dim = mean.shape
     z1 = torch.cat([mean, mean.new_ones(n, 1)], 1)
     second = z1.unsqueeze(-1) * z1.unsqueeze(-2)
@@ -87,9 +117,17 @@ def _em_step(
     spread = covariance.flatten(1) @ outer_rows(loadings).T
     residual = visible * ((x - z1 @ weights.T).square() + spread)
     noise = residual.sum(0) / visible.sum(0).clamp(min=1.0)
-    return LinearModel(
-        loadings, weights[:, latent_dim], torch.maximum(noise, torch.as_tensor(floor).to(noise))
-    )
+    return LinearModel(loadings, weights[:, latent_dim], noise.maximum(floor)), value
+
+
+def _mean_log_likelihood(
+    centred: Tensor, precision: Tensor, factor: Tensor, *, pull: Tensor, mean: Tensor
+) -> float:
+    """Mean over rows of log N(x; mu, W W' + psi) + log(2 pi) / 2 a visible cell (Woodbury)."""
+    squares = (precision * centred.square()).sum(1) - (pull * mean).sum(1)
+    log_noise = -torch.where(precision > 0, precision, 1.0).log().sum(1)
+    log_det = log_noise + 2 * factor.diagonal(dim1=1, dim2=2).log().sum(1)
+    return -0.5 * (squares + log_det).mean().item()
 
 
 def regression(
@@ -121,12 +159,17 @@ def latent_posterior(
         precision: (N, F) with which they tell of W z + mu; 0 where nothing is known.
         model: W and mu.
     """
+    factor, pull = _factored(values, precision, model)
+    covariance = torch.cholesky_inverse(factor)
+    return (covariance @ pull.unsqueeze(-1)).squeeze(-1), covariance
+
+
+def _factored(values: Tensor, precision: Tensor, model: LinearModel) -> tuple[Tensor, Tensor]:
+    """Give the Cholesky factor (N, L, L) of the precision P of z, and P times its mean, (N, L)."""
     latent_dim = model.loadings.shape[1]
     eye = torch.eye(latent_dim, dtype=values.dtype, device=values.device)
-    factor = (precision @ outer_rows(model.loadings)).unflatten(1, eye.shape) + eye
-    covariance = torch.cholesky_inverse(torch.linalg.cholesky(factor))
-    pull = (precision * (values - model.intercept)) @ model.loadings
-    return (covariance @ pull.unsqueeze(-1)).squeeze(-1), covariance
+    inner = (precision @ outer_rows(model.loadings)).unflatten(1, eye.shape) + eye
+    return torch.linalg.cholesky(inner), (precision * (values - model.intercept)) @ model.loadings
 
 
 def outer_rows(loadings: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ def test_log_likelihood_rises_at_each_em_step(rate):
 
 def test_known_covariance_is_recovered_under_holes():
     x, seen, mu, covariance = world(n_rows=6000, rate=0.7)
-    model = fit(x, seen, latent_dim=2, steps=300)
+    model = fit(x, seen, latent_dim=2)
     ours = (model.loadings @ model.loadings.T + model.noise.diag()).numpy()
     np.testing.assert_allclose(ours, covariance, atol=0.2)
     np.testing.assert_allclose(model.intercept, mu, atol=0.1)

@@ -79,7 +79,7 @@ def test_without_masked_cells_it_is_the_factor_analysis():
     holes = torch.rand(N, F) < 0.2
     features, visible, _, _ = standardised(x, holes)
     generator = torch.Generator().manual_seed(0)
-    plain = factor_analysis(features, visible, latent_dim=L, steps=400, generator=generator)
+    plain = factor_analysis(features, visible, latent_dim=L, generator=generator)
     fit = masked_factor_analysis(
         Cells(features, visible, torch.zeros(N, F)), sign=DIRECTIONS, start=plain, steps=5
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pyro.distributions as dist
@@ -17,6 +18,8 @@ __all__ = ["Bernoulli", "STEEPEST"]
 
 # A linear model of a rare level says little about its log-odds: bounds the slopes at the start.
 STEEPEST = 2.0
+FLATTEST = 0.25
+PROBIT = math.pi / 8
 
 
 class Bernoulli(Likelihood):
@@ -40,8 +43,13 @@ class Bernoulli(Likelihood):
         return dist.Bernoulli(logits=parameters, validate_args=False)
 
     def start(self, linear: LinearModel, scale: FeatureScale) -> None:
-        """Start where the log-odds, linearised at the mean, agree with the linear model."""
+        """Start where column and latents covary as in the linear model, z being N(0, I)."""
         p = scale.mean.clamp(1e-3, 1 - 1e-3)
         slope = scale.scale / (p * (1 - p))
-        loadings = (slope[:, None] * linear.loadings).clamp(-STEEPEST, STEEPEST)
-        self._start_head(slice(None), loadings, torch.logit(p))
+        flat = slope[:, None] * linear.loadings
+        # Cov(x, z) = b E[p (1 - p)] falls as b rises; with logit^-1(t) as Phi(t sqrt(pi / 8)).
+        size = flat.square().sum(1, keepdim=True)
+        steeper = (1.0 - PROBIT * size).clamp(min=FLATTEST).rsqrt()
+        loadings = (steeper * flat).clamp(-STEEPEST, STEEPEST)
+        spread = (1.0 + PROBIT * loadings.square().sum(1)).sqrt()
+        self._start_head(slice(None), loadings, spread * torch.logit(p))

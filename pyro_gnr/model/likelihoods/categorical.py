@@ -72,7 +72,8 @@ class Categorical(Likelihood):
     def start(self, linear: LinearModel, scale: FeatureScale) -> None:
         """Start where the log-probabilities, linearised at the mean, agree with the model.
 
-        Those of a binary column then differ by the log-odds that `Bernoulli` starts from.
+        Those of a binary column then differ by the log-odds that `Bernoulli` starts from, but for
+        what makes these steeper.
         """
         p = scale.mean[self.feature]
         p = torch.where(self.opposite, 1.0 - p, p).clamp(1e-3, 1 - 1e-3)
