@@ -49,6 +49,22 @@ def test_log_likelihood_rises_at_each_em_step(rate):
     assert path[-1] - path[0] > 100
 
 
+@pytest.mark.parametrize("rate", [1.0, 0.6])
+def test_it_goes_on_to_the_maximum(rate):
+    x, seen, *_ = world(rate=rate)
+    best = log_likelihood(x, seen, fit(x, seen, latent_dim=2, steps=3000))
+    assert log_likelihood(x, seen, fit(x, seen, latent_dim=2)) > best - 0.5
+    assert log_likelihood(x, seen, fit(x, seen, latent_dim=2, steps=10)) < best - 1.0
+
+
+@pytest.mark.parametrize("floor", [0.3, torch.tensor([0.1, 0.9, 0.1, 0.9, 0.1])])
+def test_noise_keeps_its_floor_at_the_maximum(floor):
+    x, seen, *_ = world()
+    model = fit(x, seen, latent_dim=4, smallest_noise=floor)
+    assert (model.noise >= floor - 1e-9).all()
+    assert (model.noise - floor).abs().min() < 1e-6  # some would be below
+
+
 def test_known_covariance_is_recovered_under_holes():
     x, seen, mu, covariance = world(n_rows=6000, rate=0.7)
     model = fit(x, seen, latent_dim=2)
