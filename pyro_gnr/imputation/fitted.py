@@ -241,6 +241,8 @@ class FittedModel:
         """
         mine = np.flatnonzero(table.missing[1] == j)
         rows = table.missing[0][mine]
+        # What mixtures give has as many levels as the column with most.
+        own_levels = slice(self._level_counts[j])
         found = np.empty((len(values), len(mine), self._level_counts[j]))
         for [batch] in self._posteriors(table, rows, members=[member]):
             at = np.searchsorted(rows, batch.rows)
@@ -257,7 +259,8 @@ class FittedModel:
                 x = table.values[batch.rows].copy()
                 x[own] = drawn[cells]
                 known = torch.from_numpy(x).to(batch.x)
-                found[i, at] = mixture.given(known, others).column_chances(j).cpu().numpy()
+                chances = mixture.given(known, others).column_chances(j)[..., own_levels]
+                found[i, at] = chances.cpu().numpy()
         return found
 
     def observed_probabilities(self, table: Table, *, reconstruct: bool) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from pyro_gnr.imputation.fitted import Draws, FittedModel
 from pyro_gnr.imputation.ledger import RELIABLE_K, Ledger, ledger, unreliable
 from pyro_gnr.imputation.pooling import MixedDraws, Pooled, pool, pool_draws
 from pyro_gnr.imputation.pooling.nesting import as_members
-from pyro_gnr.imputation.sensitivity.adjusting import adjusted_values, told
+from pyro_gnr.imputation.sensitivity.adjusting import adjusted_values, settled, told
 from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta
 from pyro_gnr.imputation.sensitivity.grid import DeltaGrid, delta_grid
 from pyro_gnr.imputation.sensitivity.tipping import TippingPoint, tipping_point
@@ -92,7 +92,7 @@ class MultipleImputation:
         in_turn = np.arange(len(draws.values)) % len(fitted.members)
         self.members: NDArray[np.intp] = in_turn if found is None else found
         self.deltas = tuple(deltas)
-        self._before = before
+        self.before = before
         self.constraints = constraints
         self._derived = Derived() if derived is None else derived
         self._chances: dict[int, NDArray[np.float64]] = {}
@@ -334,9 +334,10 @@ class MultipleImputation:
             analysis: a formula for statsmodels, a statsmodels model class with `formula`, an
                 estimator with standard errors and `target`, or a function of a completed table
                 that gives (estimates, covariance) or a tidy table.
-            dfcom: degrees of freedom for complete data; those of the analysis if None. Without
-                effect where a departure (`adjusted`) has a prior: what that adds to the variance
-                is no lost data, and degrees of freedom are those of many rows.
+            dfcom: degrees of freedom for complete data; those of the analysis if None. Where a
+                departure (`adjusted`) has a prior the analysis is done once more on tables
+                without its spread: what it adds to the variance is no lost data, and takes no
+                degrees of freedom away from what was seen.
             formula: of a model class.
             model: of a formula, such as "logit"; "ols" if None.
             model_options: more arguments of a statsmodels model.
@@ -419,7 +420,15 @@ class MultipleImputation:
         moved = MultipleImputation(
             self.table, draws, self.fitted, members=self.members, deltas=found, before=self
         )
-        return moved if self.constraints is None else moved._with(self.constraints)
+        return moved if self.constraints is None else moved.constrained_by(self.constraints)
+
+    def settled(self) -> MultipleImputation:
+        """Give the same tables with departures that are the same in all of them: their means.
+
+        What varies between these tables is what holes leave open if the departures (`adjusted`)
+        are known; itself, if nothing departs.
+        """
+        return settled(self)
 
     def constrained(
         self,
@@ -473,15 +482,15 @@ class MultipleImputation:
             raise ValueError("these are constrained already: give all constraints at once.")
         rule = Constraints(derive=dict(derive or {}), keep=keep, repair=repair, tries=tries)
         check_constraints(self, rule)
-        return self._with(rule)
+        return self.constrained_by(rule)
 
-    def _with(self, rule: Constraints) -> MultipleImputation:
-        """Constrain; what departs from the model cannot be drawn anew from it."""
+    def constrained_by(self, rule: Constraints) -> MultipleImputation:
+        """Constrain by a rule; what departs from the model cannot be drawn anew from it."""
         rule = replace(rule, tries=0) if self.deltas else rule
         values, derived, found = constrained_parts(self, rule)
         return MultipleImputation(
             self.table, self.draws._replace(values=values), self.fitted, members=self.members,
-            deltas=self.deltas, before=self._before, constraints=found,
+            deltas=self.deltas, before=self.before, constraints=found,
             derived=derived,
         )  # fmt: skip
 
@@ -608,7 +617,7 @@ class MultipleImputation:
             >>> {key: moved.departures()[0][key] for key in ("by", "where", "rows")}
             {'by': 0.4, 'where': 'b > 1', 'rows': 27.0}
         """
-        before = self if self._before is None else self._before
+        before = self if self.before is None else self.before
         return [told(before, delta) for delta in self.deltas]
 
     def ledger(self) -> Ledger:

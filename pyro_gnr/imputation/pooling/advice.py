@@ -58,7 +58,7 @@ class Advice(NamedTuple):
         members: members that they should come from.
         limit: what limits the precision now: `tables`, `members`, or `nothing`.
         term: the term that asks for most.
-        fmi: its fraction of missing information.
+        fmi: its fraction of missing information, without what few rows add to it.
         upper: upper confidence limit of that.
         text: the same in words.
     """

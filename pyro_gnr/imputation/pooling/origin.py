@@ -31,8 +31,8 @@ def origin_notes(tables: Any) -> list[str]:
     if columns:
         found.append(
             f"departures of {', '.join(columns)} differ between tables: variance, lambda, fmi and "
-            "the advice on tables count that doubt as missing information, and degrees of freedom "
-            "are those of many rows; pool_draws gives quantiles of the mixture over it"
+            "the advice on tables count that doubt as missing information (degrees of freedom do "
+            "not); pool_draws gives quantiles of the mixture over it"
         )
     inconsistent = getattr(getattr(tables, "constraints", None), "inconsistent", 0)
     if inconsistent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -47,7 +48,7 @@ class Pooled(pd.DataFrame):
         notes: what to know before using the numbers.
     """
 
-    _metadata: ClassVar[list[str]] = ["_study", "_studied", "_nesting", "_dfcom"]
+    _metadata: ClassVar[list[str]] = ["_study", "_studied", "_nesting", "_dfcom", "_known"]
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
@@ -58,7 +59,8 @@ class Pooled(pd.DataFrame):
         """Do the analysis on all tables and pool it.
 
         Barnard and Rubin's degrees of freedom take all variance between tables for lost data.
-        Where departures from the model have a prior much of it is none: dfcom plays no part then.
+        Where departures from the model have a prior much of it is none: what is lost is then told
+        by the same analysis of tables without the prior's spread.
 
         Args:
             study: tables and analysis.
@@ -70,10 +72,10 @@ class Pooled(pd.DataFrame):
         """
         studied = study.run()
         freedom = studied.dfcom if dfcom is None else dfcom
-        if spread_departures(study.tables):
-            freedom = np.inf
         found = moments(studied.values, studied.covariances, nesting)
-        parts = spread(found, freedom)
+        known = _without_spread(study, nesting, studied.terms)
+        lost = None if known is None else spread(known, freedom).lambda_
+        parts = spread(found, freedom, lost=lost)
         columns = {"estimate": found.estimate, **parts._asdict()}
         columns["lambda"] = columns.pop("lambda_")
         columns["fmi"] = columns.pop("fmi")  # last, as in mice
@@ -81,7 +83,7 @@ class Pooled(pd.DataFrame):
             del columns["w"]
         table = cls(columns, index=pd.Index(studied.terms, name="term"))
         table._study, table._studied = study, studied
-        table._nesting, table._dfcom = nesting, float(freedom)
+        table._nesting, table._dfcom, table._known = nesting, float(freedom), known
         return table
 
     # What pandas keeps for a subclass (`_metadata`), declared for type checkers.
@@ -89,6 +91,7 @@ class Pooled(pd.DataFrame):
     _studied: Studied
     _nesting: Nesting
     _dfcom: float
+    _known: Moments | None  # of tables without the spread of a prior over departures
 
     @property
     def rule(self) -> str:
@@ -182,7 +185,8 @@ class Pooled(pd.DataFrame):
             ValueError: there is no such term, or covariances are not known.
         """
         chosen = find_terms(list(self.index), terms)
-        return d1(self._moments(chosen), dfcom=self._dfcom, value=value)
+        known = None if self._known is None else self._known.take(chosen)
+        return d1(self._moments(chosen), dfcom=self._dfcom, value=value, known=known)
 
     def likelihood_ratio(self, smaller: Pooled, *, method: str = "D3") -> PooledTest:
         """Compare with a smaller model, nested in this one and pooled from the same tables.
@@ -218,13 +222,16 @@ class Pooled(pd.DataFrame):
             level: of the confidence interval of the fraction of missing information.
 
         Returns:
-            The advice of von Hippel's (2020) quadratic rule; see `advise`.
+            The advice of von Hippel's (2020) quadratic rule; see `advise`. Its fmi is that of many
+            rows: what few rows add to the column `fmi` is no reason for more tables.
         """
-        nesting, w = self._nesting, self["w"] if "w" in self else 0.0 * self["b"]
+        nesting = self._nesting
+        # Few rows raise fmi, too (2 / (df + 3)), which no table would lower.
+        large = spread(self._moments(), np.inf)
         parts = {
-            str(term): Precision(fmi, b, inner, nesting.n_members, nesting.m, nesting.per_member)
-            for term, fmi, b, inner in zip(
-                self.index, self["fmi"], self["b"] / self["t"], w / self["t"], strict=True
+            str(term): Precision(fmi, b, w, nesting.n_members, nesting.m, nesting.per_member)
+            for term, fmi, b, w in zip(
+                self.index, large.fmi, large.b / large.t, large.w / large.t, strict=True
             )
         }
         return advise(parts, one_member=nesting.one_member, cv=cv, level=level)
@@ -278,3 +285,13 @@ class Pooled(pd.DataFrame):
                 f"{list(self.index)}, and fewer."
             )
         return k
+
+
+def _without_spread(study: Study, nesting: Nesting, terms: Sequence[str]) -> Moments | None:
+    """Give moments of tables in which departures are the same, where a prior makes them differ."""
+    if not spread_departures(study.tables):
+        return None
+    tables: Any = study.tables
+    found = replace(study, tables=tables.settled()).run()
+    places = [found.terms.index(term) for term in terms]
+    return moments(found.values, found.covariances, nesting).take(places)

@@ -3,7 +3,7 @@ r"""Pooled tests of several terms from their estimates: D1, and D2 from statisti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,7 +34,13 @@ class PooledTest(NamedTuple):
     riv: float
 
 
-def d1(found: Moments, *, dfcom: float = np.inf, value: ArrayLike = 0.0) -> PooledTest:
+def d1(
+    found: Moments,
+    *,
+    dfcom: float = np.inf,
+    value: ArrayLike = 0.0,
+    known: Moments | None = None,
+) -> PooledTest:
     """Test that k terms have certain values, by a pooled Wald test.
 
     D1 = (Q - Q0)' U^-1 (Q - Q0) / (k (1 + r)), r = (1 + 1/M) tr(B U^-1) / k, which takes the
@@ -51,6 +57,8 @@ def d1(found: Moments, *, dfcom: float = np.inf, value: ArrayLike = 0.0) -> Pool
         found: moments of these k terms.
         dfcom: degrees of freedom for complete data.
         value: (k,) or one number, the hypothesis.
+        known: of tables without the spread of a prior over departures, where they have one: what
+            is lost of `dfcom` is told by these.
 
     Returns:
         The test.
@@ -83,14 +91,16 @@ def d1(found: Moments, *, dfcom: float = np.inf, value: ArrayLike = 0.0) -> Pool
     if hypothesis.shape not in ((), (k,)):
         raise ValueError(f"got {hypothesis.size} values for {k} terms, expected one, or one each.")
     away = found.estimate - hypothesis
-    of_b, of_w = found.shares
-    from_b = max(of_b * float(np.trace(found.b @ inverse)) / k, 0.0)
-    from_w = max(of_w * float(np.trace(found.w @ inverse)) / k, 0.0)
+    from_b, from_w = _increases(found, inverse)
     r = from_b + from_w
-    if not found.within_df:
+    if known is not None and np.isfinite(dfcom):
+        lost = sum(_increases(known, np.linalg.inv(known.ubar)))
+        df2 = _with_few_rows(_large_df(found, k, from_b, from_w), lost, dfcom)
+    elif not found.within_df:
         df2 = denominator_df(k, found.n_members, r, dfcom)
     else:
-        df2 = _nested_df(found, k, from_b, from_w, dfcom)
+        df2 = _large_df(found, k, from_b, from_w)
+        df2 = _with_few_rows(df2, r, dfcom) if np.isfinite(dfcom) else df2
     return f_test("D1", float(away @ inverse @ away) / (k * (1 + r)), k, df2, r)
 
 
@@ -167,12 +177,24 @@ def _with_few_rows(df: float, r: float, dfcom: float) -> float:
     return 1 / (1 / df + 1 / seen)
 
 
-def _nested_df(found: Moments, k: int, from_b: float, from_w: float, dfcom: float) -> float:
+def _increases(found: Moments, inverse: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """Relative increase of the variance, on average over terms: between and within members."""
+    k, (of_b, of_w) = len(inverse), found.shares
+    from_b, from_w = (
+        float(np.trace(share * part @ inverse)) / k
+        for share, part in ((of_b, found.b), (of_w, found.w))
+    )
+    return max(from_b, 0.0), max(from_w, 0.0)
+
+
+def _large_df(found: Moments, k: int, from_b: float, from_w: float) -> float:
+    """Degrees of freedom if complete data had many rows, by Rubin's rules or nested ones."""
     r = from_b + from_w
+    if not found.within_df:
+        return denominator_df(k, found.n_members, r)
     inverse = (from_b / (1 + r)) ** 2 / (found.n_members - 1)
     inverse += (from_w / (1 + r)) ** 2 / found.within_df
-    df = (k + 1) / 2 / inverse if inverse > 0 else np.inf
-    return _with_few_rows(df, r, dfcom) if np.isfinite(dfcom) else df
+    return (k + 1) / 2 / inverse if inverse > 0 else np.inf
 
 
 def reiter_df(t: float, r: float, dfcom: float) -> float | None:

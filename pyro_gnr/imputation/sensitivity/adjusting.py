@@ -23,7 +23,7 @@ from pyro_gnr.inference.randomness import keyed_uniforms
 if TYPE_CHECKING:
     from pyro_gnr.imputation.multiple import MultipleImputation
 
-__all__ = ["adjusted_values", "column_place", "told"]
+__all__ = ["adjusted_values", "column_place", "settled", "told"]
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +52,20 @@ def adjusted_values(imputation: MultipleImputation, deltas: Sequence[Delta]) -> 
         parts = [(codes[i], sizes[i][:, cells]) for i in own]
         values[:, cells] = _moved(imputation, j, cells, parts)
     return values
+
+
+def settled(imputation: MultipleImputation) -> MultipleImputation:
+    """Give the same tables with departures that are the same in all of them: their means.
+
+    What then varies between tables is what holes leave open if the departures are known.
+    """
+    before = imputation.before
+    if before is None:
+        return imputation
+    m, seed = imputation.m, before.fitted.seed
+    found = before.adjusted(*(d.settled(m, seed, i) for i, d in enumerate(imputation.deltas)))
+    rule = imputation.constraints
+    return found if rule is None or found.constraints is not None else found.constrained_by(rule)
 
 
 def column_place(imputation: MultipleImputation, delta: Delta) -> int:

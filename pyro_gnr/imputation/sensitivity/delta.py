@@ -118,6 +118,10 @@ class Delta:
             )
         return np.broadcast_to(found, (m,))
 
+    def settled(self, m: int, seed: int, place: int = 0) -> Delta:
+        """Give the same departure with the mean of what M tables are moved by for all of them."""
+        return replace(self, by=float(self.values(m, seed, place).mean()))
+
     def code(self, column: Column) -> int | None:
         """Give the code of the level whose log-odds change; None of numbers and ordinal levels.
 

@@ -1,10 +1,12 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyro_gnr.imputation.pooling import pool
 from pyro_gnr.imputation.pooling.advice import Precision, advise, suggest_m, upper_fmi
 from pyro_gnr.imputation.pooling.nesting import nest
 from pyro_gnr.imputation.pooling.rules import moments, spread
@@ -117,6 +119,14 @@ def test_no_missing_information():
     part = Precision(0.0, 0.0, 0.0, 3, 12, 4)
     assert part.df() == 11
     assert advise({"a": part}, one_member=False).limit == "nothing"
+
+
+def test_few_rows_are_no_reason_for_more_tables():
+    table = pd.DataFrame({"a": np.arange(12.0), "b": np.tile([0.0, 2.0, 1.0], 4)})
+    pooled = pool([table] * 5, "a ~ b")
+    assert (pooled["fmi"] > 0.1).all()  # 2 / (df + 3)
+    assert pooled.advice().limit == "nothing"
+    assert pooled.advice().m == 5
 
 
 def test_bad_input():

@@ -39,9 +39,48 @@ def test_a_prior_over_departures_is_no_lost_data(imputation):
     interval = pooled.conf_int().loc["estimate"]
     width = mixture["upper"] - mixture["lower"]
     assert interval["upper"] - interval["lower"] == pytest.approx(width, rel=0.15)
-    assert np.isinf(pooled["dfcom"]).all()
-    # The degrees of freedom of the caller, too, would take the doubt for lost data.
-    np.testing.assert_array_equal(doubted.pool(mean, dfcom=59), pooled)
+    assert pooled["dfcom"].item() == 59
+    # The doubt takes no degrees of freedom from what was seen: some 59 of these 15 are left.
+    assert 10 < pooled["df"].item() < 59
+
+
+def regression(table):
+    """Slopes of b, which no departure of a moves, and of a; in few rows."""
+    design = np.column_stack([np.ones(len(table)), table["b"]])
+    inverse = np.linalg.inv(design.T @ design)
+    found, variances = [], []
+    for y in (table["b"] ** 2, table["a"]):
+        beta = inverse @ design.T @ y
+        s2 = ((y - design @ beta) ** 2).sum() / (len(table) - 2)
+        found.append(beta[1])
+        variances.append(s2 * inverse[1, 1])
+    return found, np.diag(variances), len(table) - 2
+
+
+def test_a_narrow_prior_is_none(imputation):
+    """Degrees of freedom and tests go over into those without a prior."""
+    narrow = imputation.adjusted(Delta("a", stats.norm(0, 1e-9))).pool(regression)
+    none = imputation.pool(regression)
+    for name in ("estimate", "t", "df", "fmi"):
+        np.testing.assert_allclose(narrow[name], none[name], rtol=1e-6)
+    assert narrow.wald().df2 == pytest.approx(none.wald().df2, rel=0.05)
+
+
+def test_a_prior_leaves_alone_what_it_does_not_move(imputation):
+    wide, none = imputation.adjusted(WIDE).pool(regression), imputation.pool(regression)
+    np.testing.assert_allclose(wide.iloc[0], none.iloc[0])
+    assert wide["t"].iloc[1] > 4 * none["t"].iloc[1]
+    assert wide["df"].iloc[1] < none["df"].iloc[1] < none["dfcom"].iloc[1]
+
+
+def test_a_prior_with_a_centre_is_settled_there(imputation):
+    doubted = imputation.adjusted(Delta("a", stats.norm(5, 30)))
+    centre = float(doubted.deltas[0].values(24, imputation.fitted.seed).mean())
+    settled, moved = doubted.settled(), imputation.adjusted(Delta("a", centre))
+    np.testing.assert_array_equal(settled.draws.values, moved.draws.values)
+    assert imputation.settled() is imputation
+    derived = doubted.constrained(derive={"a": lambda table: table["a"].clip(upper=12)})
+    assert derived.settled()[0]["a"].max() <= max(12, imputation[0]["a"].max())
 
 
 def test_it_is_said(imputation):

@@ -116,6 +116,26 @@ def test_chances_given_the_row_are_those_of_the_draws(twins):
     assert chances[b == 1.0].mean() > chances[b == 0.0].mean() + 0.3
 
 
+@pytest.mark.parametrize("mechanism", ["conjunction", "ignorable"])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_columns_with_different_numbers_of_levels(mechanism, ordered):
+    rng = np.random.default_rng(0)
+    levels = {"two": list("ab"), "three": list("abc"), "five": list("abcde")}
+    X = pd.DataFrame({k: rng.choice(v, 60) for k, v in levels.items()})
+    X = X.mask(rng.random(X.shape) < 0.3)
+    for name, own in levels.items():
+        X[name] = pd.Categorical(X[name], own, ordered=ordered)
+    small = {"latent_dim": 2, "hidden": 4, "max_steps": 4, "members": 2, "particles": 3}
+    imputer = GNRImputer(mechanism=mechanism, random_state=0, verbose=False, **small)
+    imputation = imputer.fit(X).impute(X, m=4)
+    for name, own in levels.items():
+        level = None if ordered else own[-1]
+        same = imputation.adjusted(Delta(name, 0.0, level=level))
+        assert np.array_equal(same.draws.values, imputation.draws.values)
+        up = imputation.adjusted(Delta(name, 30.0, level=level))
+        assert set(up.decoded(name)[1].ravel()) == {len(own) - 1}
+
+
 def test_departures_of_one_cell_add_up(imputation):
     together = imputation.adjusted(Delta("age", 1.0), Delta("age", 2.0))
     once = imputation.adjusted(Delta("age", 3.0))
