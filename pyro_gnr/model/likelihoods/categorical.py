@@ -11,7 +11,7 @@ from torch import Tensor
 from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import FeatureScale
 from pyro_gnr.model.likelihoods.base import Likelihood
-from pyro_gnr.model.likelihoods.bernoulli import STEEPEST
+from pyro_gnr.model.likelihoods.bernoulli import STEEPEST, steepened
 from pyro_gnr.model.linear import LinearModel
 
 __all__ = ["Categorical"]
@@ -72,15 +72,19 @@ class Categorical(Likelihood):
     def start(self, linear: LinearModel, scale: FeatureScale) -> None:
         """Start where the log-probabilities, linearised at the mean, agree with the model.
 
-        Those of a binary column then differ by the log-odds that `Bernoulli` starts from, but for
-        what makes these steeper.
+        Those of a binary column then differ by the log-odds that `Bernoulli` starts from.
         """
         p = scale.mean[self.feature]
         p = torch.where(self.opposite, 1.0 - p, p).clamp(1e-3, 1 - 1e-3)
         slope = torch.where(self.opposite, -1.0, 1.0) * scale.scale[self.feature] / p
-        steepest = (STEEPEST * torch.where(self.binary, 1.0 - p, 1.0))[:, None]
-        loadings = slope[:, None] * linear.loadings[self.feature]
-        self._start_head(slice(None), loadings.clamp(-steepest, steepest), p.log())
+        loadings = (slope[:, None] * linear.loadings[self.feature]).clamp(-STEEPEST, STEEPEST)
+        bias = p.log()
+        two = self.binary
+        odds, spread = steepened(
+            (slope / (1.0 - p))[two, None] * linear.loadings[self.feature[two]]
+        )
+        loadings[two], bias[two] = (1.0 - p)[two, None] * odds, spread * bias[two]
+        self._start_head(slice(None), loadings, bias)
 
 
 def _n_levels(column: Column) -> int:

@@ -247,10 +247,10 @@ def test_start_is_the_linear_model_near_zero(served):
         relative = slopes[:, :2] / likelihood(torch.zeros(H)).mean.detach()[:, None]
         torch.testing.assert_close(relative, slope)
         return
-    if type(likelihood) is Bernoulli:  # over z, exactly but for the probit in place of the logit
+    if columns is COINS:  # over z, exactly but for the probit in place of the logit
         z = torch.zeros(200_000, H)
         z[:, :2] = torch.randn(200_000, 2)
-        p = likelihood(z).mean.detach()
+        p = means(z).detach()
         torch.testing.assert_close(p.mean(0), scale.mean, atol=0.01, rtol=0)
         covariance = (p - p.mean(0)).T @ z[:, :2] / len(z)
         torch.testing.assert_close(covariance, scale.scale[:, None] * loadings, atol=0.01, rtol=0)
