@@ -75,6 +75,7 @@ def _told(answers: Answers, question: Question, source: Path) -> dict[str, Any]:
         told["grid"] = answers.grid.departures()
     if answers.unsure is not None:
         told["unsure"] = list(answers.unsure.ledger().departures)
+        told["unsure_rule"], told["unsure_notes"] = answers.unsure.title, answers.unsure.notes
     if answers.ladder is not None:
         told["ladder"] = {name: one.to_dict() for name, one in answers.ladder.ledger().items()}
         told["failed"] = answers.ladder.failed
@@ -117,7 +118,10 @@ def show_answers(answers: Answers, question: Question) -> None:
     if answers.grid is not None:
         _show_table("departures from the model", answers.grid)
     if answers.unsure is not None:
+        typer.echo(answers.unsure.title)
         _show_table("unsure of the model", answers.unsure.summary(question.level).reset_index())
+        for note in answers.unsure.notes:
+            typer.echo(note)
     for tip in answers.tips:
         typer.echo(str(tip))
     if answers.ladder is not None:

@@ -83,6 +83,11 @@ UNKNOWN = (
     "several, or one made all, standard errors are too small"
 )
 
+UNTOLD = (
+    "a long table does not say what made it: pool a directory that impute wrote for mechanism, "
+    "checks and seed to be kept with the answer"
+)
+
 
 def pool(
     completed: CompletedArgument,
@@ -116,6 +121,8 @@ def pool(
         check_level(level)
         tested = pooled.wald(test) if test else None
         notes = pooled.notes if members is not None else [UNKNOWN, *pooled.notes]
+        if completed.is_file():
+            notes = [*notes, UNTOLD]
         if places is not None:
             asked = {"formula": formula, "analysis": analysis, "cov_type": cov_type,
                      "dfcom": dfcom, "level": level, "test": test}  # fmt: skip

@@ -480,7 +480,9 @@ class MultipleImputation:
         """
         if self.constraints is not None:
             raise ValueError("these are constrained already: give all constraints at once.")
-        rule = Constraints(derive=dict(derive or {}), keep=keep, repair=repair, tries=tries)
+        # Numbers that name a table's columns go by their digits here.
+        by_name = {str(name): function for name, function in (derive or {}).items()}
+        rule = Constraints(derive=by_name, keep=keep, repair=repair, tries=tries)
         check_constraints(self, rule)
         return self.constrained_by(rule)
 

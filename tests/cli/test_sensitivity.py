@@ -77,6 +77,10 @@ def test_a_prior(run, table, model, tmp_path):
     [told] = manifest["unsure"]
     assert told["by"] == {"distribution": "norm", "args": [-100, 2000], "kwds": {}}
     assert [d["column"] for d in manifest["grid"]] == ["children"]
+    pooled = moved.pool("income ~ children")
+    assert (manifest["unsure_rule"], manifest["unsure_notes"]) == (pooled.title, pooled.notes)
+    words = " ".join(ran.out.split())
+    assert all(said in words for said in (pooled.title, *pooled.notes))
 
 
 def test_the_ladder(run, table, tmp_path):

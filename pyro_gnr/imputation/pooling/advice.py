@@ -71,6 +71,9 @@ class Advice(NamedTuple):
     upper: float
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
 
 def upper_fmi(fmi: float, m: float, level: float = 0.95) -> float:
     """Give the upper confidence limit of a fraction of missing information.

@@ -143,7 +143,7 @@ def _orders(found: Sequence[Estimates]) -> list[list[int]]:
         if odd:
             raise ValueError(
                 f"table {i} gave other terms than table 1 ({', '.join(odd)}), expected the same: "
-                "a level may be missing from some tables; name all levels."
+                "a rare level may be missing from some tables; join it with another level."
             )
     return [[estimates.terms.index(name) for name in first] for estimates in found]
 

@@ -26,7 +26,8 @@ def from_statsmodels(results: Any) -> Found:
     """Read terms, estimates, covariance, degrees of freedom, rows and convergence of results.
 
     Of mixed models these are the fixed effects: variances of random ones are not near normal, and
-    have no error where they are 0.
+    have no error where they are 0. Degrees of freedom of survival models are the events less the
+    terms.
 
     Args:
         results: what `fit` of a statsmodels model returned.
@@ -41,6 +42,9 @@ def from_statsmodels(results: Any) -> Found:
     # One column an outcome (MNLogit): the covariance goes through one column after the other.
     values = np.asarray(params, dtype=np.float64).ravel(order="F")
     df = getattr(results, "df_resid", np.inf)
+    status = getattr(getattr(results, "model", None), "status", None)
+    if status is not None:  # of events, as of R's coxph in mice: censored times say little
+        df = float(np.sum(status)) - len(values)
     df = float(df) if df is not None and np.isfinite(df) and df > 0 else np.inf
     nobs = getattr(results, "nobs", None)
     n_rows = None if nobs is None else int(nobs)

@@ -25,6 +25,15 @@ from pyro_gnr.imputation.pooling.outcomes import (
 
 __all__ = ["Formula", "formula_api"]
 
+# statsmodels' OrderedModel, which its formula.api leaves out; as MASS::polr, which mice's users
+# have. Its own default of a search without gradients often stops short.
+ORDERED = "ordered"
+ORDERED_NOTE = (
+    "terms such as a/b are thresholds: the first one, and for others the logarithms of how far "
+    "each is from the one before"
+)
+ORDERED_DEFAULTS: tuple[dict[str, Any], dict[str, Any]] = ({"distr": "logit"}, {"method": "bfgs"})
+
 
 def formula_api() -> ModuleType:
     """Import the models that take formulas.
@@ -51,7 +60,8 @@ class Formula:
 
     Args:
         formula: such as "bmi ~ age + C(sex)".
-        model: a name in `statsmodels.formula.api` such as "ols" or "logit", or a class.
+        model: a name in `statsmodels.formula.api` such as "ols" or "logit"; "ordered", a
+            cumulative logit; or a class.
         model_options: more arguments of the model, such as `{"family": ...}` of a GLM; groups,
             weights, offsets and times may be names of columns.
         fit_options: arguments of its `fit`, such as `{"cov_type": "HC3"}`.
@@ -81,8 +91,10 @@ class Formula:
         self.outcome = outcome_name(formula)
         self.levels: dict[str, Levels] | None = None
         self.build = _builder("ols" if model is None else model)
-        self.model_options = dict(model_options or {})
-        self.fit_options = dict(fit_options or {})
+        ordered = isinstance(model, str) and model.lower() == ORDERED
+        defaults = ORDERED_DEFAULTS if ordered else ({}, {})
+        self.model_options = {**defaults[0], **(model_options or {})}
+        self.fit_options = {**defaults[1], **(fit_options or {})}
 
     def over(self, tables: Iterable[Any]) -> Formula:
         """Give the same for tables with these levels, so that each is read like the others.
@@ -105,7 +117,8 @@ class Formula:
             for name, found in levels.items()
             if found.unused
         ]
-        return [*([coded] if coded else []), *unused]
+        cuts = [ORDERED_NOTE] if self._model == "OrderedModel" else []
+        return [*([coded] if coded else []), *cuts, *unused]
 
     @property
     def _model(self) -> str:
@@ -145,11 +158,23 @@ class Formula:
             # patsy has its own errors; they name the part of the formula that is wrong.
             many = "endog has evaluated to an array with multiple columns" in str(error)
             raise ValueError(self._cannot(MANY_COLUMNS if many else error)) from error
+        self._check_binomial(model)
         # A GLM takes two columns for successes and failures, here those of the first level.
         outcome = getattr(model, "endog_names", None)
         if isinstance(outcome, list) and any(str(name).endswith("]") for name in outcome):
             raise ValueError(self._cannot(MANY_COLUMNS))
         return model
+
+    def _check_binomial(self, model: Any) -> None:
+        """Refuse an outcome of 1 and 2, of which statsmodels makes estimates of 1e15."""
+        family = type(getattr(model, "family", None)).__name__
+        outcome = np.asarray(getattr(model, "endog", 0.0), dtype=np.float64)
+        if family == "Binomial" and not ((outcome >= 0) & (outcome <= 1)).all():
+            raise ValueError(
+                self._cannot(
+                    f"its outcome lies in {outcome.min():g} to {outcome.max():g}, expected 0 to 1"
+                )
+            )
 
     def _cannot(self, why: object) -> str:
         given = f" with {self.model_options}" if self.model_options else ""
@@ -159,7 +184,12 @@ class Formula:
 def _builder(model: str | type[Any]) -> Any:
     if isinstance(model, str):
         api = formula_api()
+        if model.lower() == ORDERED:
+            from statsmodels.miscmodels.ordinal_model import OrderedModel
+
+            return OrderedModel.from_formula
         known = [n for n, v in vars(api).items() if callable(v) and not n.startswith("_")]
+        known.append(ORDERED)
         if model.lower() not in known:
             raise ValueError(f"got model={model!r}, expected one of {sorted(known)}, or a class.")
         return getattr(api, model.lower())

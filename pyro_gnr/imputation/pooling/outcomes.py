@@ -63,8 +63,9 @@ def outcome_codes(name: str, levels: Levels, model: str) -> dict[Any, int] | Non
         )
     if len(values) > 2 and model not in (*UNORDERED, *ORDERED):
         raise ValueError(
-            f"the outcome {name!r} has levels {values}, {model} takes two: use model='mnlogit', "
-            f"or say which level counts, as in I(({name} == {values[-1]!r}) * 1)."
+            f"the outcome {name!r} has levels {values}, more than the two that {model} takes: use "
+            f"model={'ordered' if levels.ordered else 'mnlogit'!r}, or say which level counts, as "
+            f"in I(({name} == {values[-1]!r}) * 1)."
         )
     return {value: code for code, value in enumerate(values)}
 

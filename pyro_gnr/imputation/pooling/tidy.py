@@ -11,7 +11,7 @@ from pyro_gnr.imputation.pooling.covariances import only_variances
 __all__ = ["from_tidy"]
 
 ESTIMATE = ("estimate", "coef")
-STD_ERROR = ("std.error", "std_error", "se")
+STD_ERROR = ("std.error", "std_error", "se", "se(coef)")
 FREEDOM = ("df.residual", "df_resid", "dfcom", "df")
 
 

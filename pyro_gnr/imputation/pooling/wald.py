@@ -33,6 +33,12 @@ class PooledTest(NamedTuple):
     p_value: float
     riv: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.method} = {self.statistic:.3f} on {self.df1} and {self.df2:.1f} degrees of "
+            f"freedom, p = {self.p_value:.3g} (relative increase in variance {self.riv:.3g})"
+        )
+
 
 def d1(
     found: Moments,

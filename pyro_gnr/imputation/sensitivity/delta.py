@@ -15,6 +15,7 @@ from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.frames import column_names
 from pyro_gnr.data.reading import Scalar
 from pyro_gnr.imputation.departures import described, in_words
+from pyro_gnr.imputation.settings import is_whole
 
 __all__ = ["Delta", "as_delta"]
 
@@ -56,6 +57,8 @@ class Delta:
     where: Rows | None = None
 
     def __post_init__(self) -> None:
+        # Numbers that name a table's columns go by their digits here.
+        object.__setattr__(self, "column", str(self.column))
         if self.has_prior:
             return
         try:
@@ -184,14 +187,14 @@ class Delta:
             ) from error
 
 
-def as_delta(delta: Delta | str) -> Delta:
+def as_delta(delta: Delta | str | int) -> Delta:
     """Give a departure of one unit for a column's name.
 
     Raises:
         TypeError: it is neither.
     """
-    if isinstance(delta, str):
-        return Delta(delta)
+    if isinstance(delta, str) or is_whole(delta, least=0):
+        return Delta(str(delta))
     if not isinstance(delta, Delta):
         raise TypeError(f"got {delta!r}, expected a Delta or the name of a column.")
     return delta

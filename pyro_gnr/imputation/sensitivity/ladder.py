@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -145,6 +146,7 @@ def compare_mechanisms(
 
     Raises:
         ValueError: an argument is out of range, or every mechanism failed; else as `fit`.
+        TypeError: `pool` has no such argument.
 
     Example:
         >>> from pyro_gnr import GNRImputer
@@ -156,12 +158,19 @@ def compare_mechanisms(
         ['ignorable', 'conjunction']
     """
     from pyro_gnr.imputation.imputer import GNRImputer
+    from pyro_gnr.imputation.multiple import MultipleImputation
 
     check_level(level)
     if not (is_number(held_out) and 0.0 <= held_out < 1.0):
         raise ValueError(f"got held_out={held_out!r}, expected a share in [0, 1).")
     if not is_whole(m, least=2):
         raise ValueError(f"got m={m!r}, expected a whole number of tables >= 2.")
+    known = inspect.signature(MultipleImputation.pool).parameters
+    if foreign := [name for name in options if name not in known]:
+        raise TypeError(
+            f"got {', '.join(foreign)}, which pool() does not have; arguments of the fits go into "
+            "imputer=GNRImputer(...)."
+        )
     base = GNRImputer(random_state=0) if imputer is None else imputer
     parts: dict[str, Pooled] = {}
     tables: dict[str, MultipleImputation] = {}

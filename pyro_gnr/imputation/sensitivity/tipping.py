@@ -69,6 +69,10 @@ class TippingPoint:
             "by what is known of why cells are missing."
         )
 
+    def __repr__(self) -> str:
+        # The fields hold tables and a model: pages of them.
+        return f"<TippingPoint: {self}>"
+
     def to_dict(self) -> dict[str, Any]:
         """Give the answer in plain values, which JSON has.
 

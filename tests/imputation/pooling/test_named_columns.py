@@ -48,6 +48,12 @@ def test_a_name_is_its_column(grouped, formula, model, option, column):
         assert found.loc[term, "estimate"] == pytest.approx(np.mean(values), rel=1e-6)
 
 
+def test_survival_has_the_degrees_of_freedom_of_its_events(grouped):
+    """As R's mice takes them of coxph: events less terms."""
+    found = pool(grouped, "n ~ age + bmi", model="phreg", model_options={"status": "ill"})
+    assert set(found["dfcom"]) == {min(int(t["ill"].sum()) for t in grouped) - 2}
+
+
 def test_rows_with_holes_leave_their_weights_out(grouped):
     holey = [t.assign(age=t["age"].where(t.index > 3)) for t in grouped]
     rest = [t[t.index > 3] for t in grouped]

@@ -63,6 +63,12 @@ def test_ordered_levels(outcomes):
     found = pool(outcomes, OrderedModel, formula="size ~ bmi")
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
     assert found.index.tolist() == ["bmi", "small/medium", "medium/big"]
+    named = pool(outcomes, "size ~ bmi", model="ordered")
+    logits = {"model_options": {"distr": "logit"}, "fit_options": {"method": "bfgs"}}
+    by_class = pool(outcomes, OrderedModel, formula="size ~ bmi", **logits)
+    np.testing.assert_allclose(named, by_class, rtol=1e-6)
+    assert any("small/medium" in str(t) for t in named.index)
+    assert any("logarithms" in note for note in named.notes)
     with pytest.raises(ValueError, match="without an order, which OrderedModel needs"):
         pool(outcomes, OrderedModel, formula="ward ~ bmi")
 
@@ -70,7 +76,13 @@ def test_ordered_levels(outcomes):
 @pytest.mark.parametrize(
     ("formula", "options", "message"),
     [
-        ("ward ~ bmi", {"model": "logit"}, "'ward' has levels.*Logit takes two: use model='mnl"),
+        (
+            "ward ~ bmi",
+            {"model": "logit"},
+            "'ward' has levels.*two that Logit takes: use model='mnl",
+        ),
+        ("size ~ bmi", {"model": "poisson"}, "two that Poisson takes: use model='ordered'"),
+        ("I(code + 1) ~ bmi", {"model": "glm", **CHANCES}, "lies in 1 to 3, expected 0 to 1"),
         ("ward ~ bmi", {}, r"say which level counts, as in I\(\(ward == 'c'\) \* 1\)"),
         ("I(ward == 'a') ~ bmi", {"model": "logit"}, "left side is no number"),
         # Which would be fitted, for the chance of False.

@@ -136,6 +136,24 @@ def test_columns_with_different_numbers_of_levels(mechanism, ordered):
         assert set(up.decoded(name)[1].ravel()) == {len(own) - 1}
 
 
+def test_columns_that_are_named_by_numbers():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(40, 2)), columns=[0, 7]).mask(rng.random((40, 2)) < 0.2)
+    imputer = GNRImputer(max_steps=4, members=2, hidden=4, random_state=0, verbose=False)
+    imputation = imputer.fit(X).impute(X, m=4)
+
+    def mean(table):
+        return [table[7].mean()], [[0.1]]
+
+    by_number, by_name = (imputation.adjusted(Delta(name, 2.0)) for name in (7, "7"))
+    assert np.array_equal(by_number.draws.values, by_name.draws.values)
+    assert imputation.tipping_point(mean, 7).column == "7"
+    assert len(imputation.delta_grid(mean, {7: [0.0, 1.0]})) == 2
+    doubled = imputation.constrained({7: lambda table: 2 * table[0]})[0]
+    holes = X[7].isna()
+    np.testing.assert_allclose(doubled.loc[holes, 7], 2 * doubled.loc[holes, 0])
+
+
 def test_departures_of_one_cell_add_up(imputation):
     together = imputation.adjusted(Delta("age", 1.0), Delta("age", 2.0))
     once = imputation.adjusted(Delta("age", 3.0))
@@ -270,4 +288,4 @@ def test_by_is_checked_at_once():
     with pytest.raises(TypeError, match="expected a Delta or the name"):
         from pyro_gnr.imputation.sensitivity.delta import as_delta
 
-        as_delta(3)
+        as_delta(3.5)

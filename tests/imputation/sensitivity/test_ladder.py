@@ -92,6 +92,7 @@ def test_arrays_and_polars(quick):
         ({"mechanisms": "ignorable"}, TypeError, "expected a list of names"),
         ({"mechanisms": []}, ValueError, "got no mechanism"),
         ({"level": 95}, ValueError, "level"),
+        ({"max_steps": 60}, TypeError, "got max_steps, which pool.. does not have.*imputer="),
     ],
 )
 def test_bad_arguments(options, error, message):
