@@ -152,6 +152,14 @@ class MultipleImputation:
 
         Raises:
             ValueError: the table has a column of one of these names already.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+            >>> long = imputation.to_long()
+            >>> long.shape, long.columns.tolist(), int(long["a"].isna().sum())
+            ((108, 4), ['.imp', '.id', 'a', 'b'], 9)
         """
         original, *completed = (self._framed(t) for t in [self.table.original(), *self])
         return long_table(
@@ -224,6 +232,14 @@ class MultipleImputation:
 
         Raises:
             ValueError: `level` is not in (0, 1).
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+            >>> found = imputation.interval(0.8)
+            >>> found.shape, found["column"].unique().tolist()
+            ((9, 6), ['a'])
         """
         if not (is_number(level) and 0.0 < level < 1.0):
             raise ValueError(
@@ -374,6 +390,13 @@ class MultipleImputation:
 
         Returns:
             All draws, with summaries of their mixture; `to_datatree()` gives them to ArviZ.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+            >>> imputation.pool_draws(lambda table: {"mean": table["a"].to_numpy()})
+            MixedDraws(m=2, draws a table=36, parameters=['mean'])
         """
         return pool_draws(self, analysis, members=self.members)
 
@@ -427,6 +450,14 @@ class MultipleImputation:
 
         What varies between these tables is what holes leave open if the departures (`adjusted`)
         are known; itself, if nothing departs.
+
+        Example:
+            >>> from pyro_gnr import Delta, GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+            >>> moved = imputation.adjusted(Delta("a", [0.0, 1.0]))
+            >>> [float(delta.by) for delta in moved.settled().deltas]
+            [0.5]
         """
         return settled(self)
 
@@ -627,11 +658,28 @@ class MultipleImputation:
 
         Returns:
             Prints as a page; `to_dict()` gives it in plain values.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+            >>> found = imputation.ledger()
+            >>> found.rows, found.m, found.missing
+            (36, 2, {'a': 9})
         """
         return ledger(self)
 
     def to_datatree(self) -> xarray.DataTree:
-        """Give observed data, mask, imputations and row bounds as an ArviZ `DataTree`."""
+        """Give observed data, mask, imputations and row bounds as an ArviZ `DataTree`.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+            >>> tree = imputation.to_datatree()
+            >>> dict(tree["posterior"]["a"].sizes)
+            {'chain': 2, 'draw': 1, 'a_row': 9}
+        """
         from pyro_gnr.criticism.datatree import to_datatree
 
         return to_datatree(self)

@@ -22,6 +22,12 @@ class LongTables(NamedTuple):
         original: the table with its holes (`.imp` 0); None if it is not there.
         completed: M tables; all have `.id` as their index.
         members: (M,) the fitted member that made each table; None if there is no `.member`.
+
+    Example:
+        >>> table = pd.DataFrame({"a": [1.0, 2.0]})
+        >>> found = LongTables(original=None, completed=[table, table + 1.0], members=None)
+        >>> [completed["a"].mean().item() for completed in found.completed]
+        [1.5, 2.5]
     """
 
     original: pd.DataFrame | None

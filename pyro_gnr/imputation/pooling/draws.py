@@ -43,6 +43,11 @@ class MixedDraws:
         draws: by parameter, (M, S, ...): S draws on each table.
         members: (M,) member that made each table; None if each has its own.
         imputation: what made the tables; None if they came from a list or from files.
+
+    Example:
+        >>> mixed = MixedDraws({"mean": np.array([[1.0, 3.0], [2.0, 4.0]])}, members=None)
+        >>> mixed
+        MixedDraws(m=2, draws a table=2, parameters=['mean'])
     """
 
     draws: Mapping[str, Array]
@@ -63,6 +68,14 @@ class MixedDraws:
 
         Raises:
             ValueError: the tables came from a list or from files, and what made them is not known.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+            >>> mixed = imputation.pool_draws(lambda table: {"mean": table["a"].to_numpy()})
+            >>> mixed.ledger().missing
+            {'a': 9}
         """
         if self.imputation is None:
             raise ValueError(
@@ -83,6 +96,11 @@ class MixedDraws:
 
         Raises:
             ValueError: `level` is not in (0, 1).
+
+        Example:
+            >>> mixed = MixedDraws({"mean": np.array([[1.0, 3.0], [2.0, 4.0]])}, members=None)
+            >>> mixed.summary().loc["mean", ["mean", "median", "lambda"]].tolist()
+            [2.5, 2.5, 0.2]
         """
         tails = (1 - check_level(level)) / 2
         rows = {}
@@ -97,6 +115,12 @@ class MixedDraws:
         """Give all M posteriors as an ArviZ tree: `posterior` (chain = table, draw, ...).
 
         The group `constant_data` has the member of each table, where that is known.
+
+        Example:
+            >>> mixed = MixedDraws({"mean": np.ones((3, 50))}, members=np.arange(3))
+            >>> tree = mixed.to_datatree()
+            >>> sorted(tree.children), dict(tree["posterior"]["mean"].sizes)
+            (['constant_data', 'posterior'], {'chain': 3, 'draw': 50})
         """
         # Takes half a second, and only this function needs it.
         from arviz_base import from_dict

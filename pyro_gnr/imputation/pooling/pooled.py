@@ -46,6 +46,13 @@ class Pooled(pd.DataFrame):
         n_members: number of members that made them; m if each has its own.
         title: the same in words.
         notes: what to know before using the numbers.
+
+    Example:
+        >>> from pyro_gnr import pool
+        >>> y = [[1.0, 2.0, 4.0, 3.0, last] for last in (5.0, 6.0, 4.5)]
+        >>> pooled = pool([pd.DataFrame({"y": v, "x": range(5)}) for v in y], "y ~ x")
+        >>> pooled.rule, pooled.m, pooled["estimate"].round(2).to_dict()
+        ('rubin', 3, {'Intercept': 1.17, 'x': 0.93})
     """
 
     _metadata: ClassVar[list[str]] = ["_study", "_studied", "_nesting", "_dfcom", "_known"]
@@ -135,6 +142,13 @@ class Pooled(pd.DataFrame):
 
         Raises:
             ValueError: `level` is not in (0, 1).
+
+        Example:
+            >>> from pyro_gnr import pool
+            >>> y = [[1.0, 2.0, 4.0, 3.0, last] for last in (5.0, 6.0, 4.5)]
+            >>> pooled = pool([pd.DataFrame({"y": v, "x": range(5)}) for v in y], "y ~ x")
+            >>> pooled.conf_int(0.9).round(2).loc["x"].tolist()
+            [-0.44, 2.31]
         """
         quantile = stats.t.ppf(0.5 + check_level(level) / 2, self["df"])
         half = quantile * np.sqrt(self["t"])
@@ -149,6 +163,13 @@ class Pooled(pd.DataFrame):
         Returns:
             One row a term: `estimate`, `std.error`, `statistic` (estimate / std.error), `df`,
             `p.value` (two-sided), `conf.low`, `conf.high`, `fmi`.
+
+        Example:
+            >>> from pyro_gnr import pool
+            >>> y = [[1.0, 2.0, 4.0, 3.0, last] for last in (5.0, 6.0, 4.5)]
+            >>> pooled = pool([pd.DataFrame({"y": v, "x": range(5)}) for v in y], "y ~ x")
+            >>> pooled.summary().round(3).loc["x", ["std.error", "df", "p.value"]].tolist()
+            [0.32, 1.307, 0.161]
         """
         error = np.sqrt(self["t"])
         statistic = self["estimate"] / error
@@ -167,7 +188,16 @@ class Pooled(pd.DataFrame):
         )
 
     def covariance(self) -> pd.DataFrame:
-        """Give the total covariance of the estimates, (p, p); NaN where it is not known."""
+        """Give the total covariance of the estimates, (p, p); NaN where it is not known.
+
+        Example:
+            >>> from pyro_gnr import pool
+            >>> y = [[1.0, 2.0, 4.0, 3.0, last] for last in (5.0, 6.0, 4.5)]
+            >>> pooled = pool([pd.DataFrame({"y": v, "x": range(5)}) for v in y], "y ~ x")
+            >>> covariance = pooled.covariance()
+            >>> covariance.shape, bool(np.allclose(np.diag(covariance), pooled["t"]))
+            ((2, 2), True)
+        """
         return pd.DataFrame(self._moments().t, index=self.index, columns=self.index)
 
     def wald(self, terms: str | Sequence[str] | None = None, value: ArrayLike = 0.0) -> PooledTest:
@@ -183,6 +213,14 @@ class Pooled(pd.DataFrame):
 
         Raises:
             ValueError: there is no such term, or covariances are not known.
+
+        Example:
+            >>> from pyro_gnr import pool
+            >>> y = [[1.0, 2.0, 4.0, 3.0, 5.0, last] for last in (5.0, 6.0, 4.5)]
+            >>> tables = [pd.DataFrame({"y": v, "ward": list("aabbcc")}) for v in y]
+            >>> test = pool(tables, "y ~ ward").wald("ward")
+            >>> test.method, test.df1, round(test.p_value, 3)
+            ('D1', 2, 0.122)
         """
         chosen = find_terms(list(self.index), terms)
         known = None if self._known is None else self._known.take(chosen)
@@ -205,6 +243,14 @@ class Pooled(pd.DataFrame):
         Raises:
             ValueError: models are not nested or not from the same tables, rules are nested (no
                 such test is known), or a likelihood cannot be evaluated.
+
+        Example:
+            >>> from pyro_gnr import pool
+            >>> y = [[1.0, 2.0, 4.0, 3.0, 5.0, last] for last in (5.0, 6.0, 4.5)]
+            >>> tables = [pd.DataFrame({"y": v, "ward": list("aabbcc")}) for v in y]
+            >>> test = pool(tables, "y ~ ward").likelihood_ratio(pool(tables, "y ~ 1"))
+            >>> test.method, test.df1, round(test.p_value, 3)
+            ('D3', 2, 0.041)
         """
         k = self._check_nested(smaller, method)
         if method == "D2":
@@ -224,6 +270,14 @@ class Pooled(pd.DataFrame):
         Returns:
             The advice of von Hippel's (2020) quadratic rule; see `advise`. Its fmi is that of many
             rows: what few rows add to the column `fmi` is no reason for more tables.
+
+        Example:
+            >>> from pyro_gnr import pool
+            >>> y = [[1.0, 2.0, 4.0, 3.0, last] for last in (5.0, 6.0, 4.5)]
+            >>> pooled = pool([pd.DataFrame({"y": v, "x": range(5)}) for v in y], "y ~ x")
+            >>> advice = pooled.advice(cv=0.1)
+            >>> advice.m, advice.limit, advice.term
+            (29, 'tables', 'x')
         """
         nesting = self._nesting
         # Few rows raise fmi, too (2 / (df + 3)), which no table would lower.
@@ -241,6 +295,14 @@ class Pooled(pd.DataFrame):
 
         Raises:
             ValueError: the tables came from a list or from files, and what made them is not known.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+            >>> found = imputation.pool("a ~ b").ledger()
+            >>> found.rows, found.m, found.missing
+            (36, 2, {'a': 9})
         """
         from pyro_gnr.imputation.ledger import ledger
 
@@ -253,7 +315,15 @@ class Pooled(pd.DataFrame):
         return ledger(tables, self)
 
     def fit(self, i: int) -> Any:
-        """Do the analysis once more on table i, 0 <= i < M, and give what it returns."""
+        """Do the analysis once more on table i, 0 <= i < M, and give what it returns.
+
+        Example:
+            >>> from pyro_gnr import pool
+            >>> y = [[1.0, 2.0, 4.0, 3.0, last] for last in (5.0, 6.0, 4.5)]
+            >>> pooled = pool([pd.DataFrame({"y": v, "x": range(5)}) for v in y], "y ~ x")
+            >>> pooled.fit(0).params.round(2).to_dict()
+            {'Intercept': 1.2, 'x': 0.9}
+        """
         return self._study.fit(range(self.m)[i])
 
     def _moments(self, chosen: Sequence[int] | None = None) -> Moments:

@@ -63,6 +63,11 @@ class PooledScalar:
 
         Raises:
             ValueError: `level` is not in (0, 1).
+
+        Example:
+            >>> pooled = pool_scalar([10.1, 10.4, 9.9, 10.0], [0.25, 0.24, 0.26, 0.25], n=50, k=2)
+            >>> [round(x, 2) for x in pooled.conf_int(0.9)]
+            [9.15, 11.05]
         """
         half = stats.t.ppf(0.5 + check_level(level) / 2, self.df) * self.std_error
         return float(self.estimate - half), float(self.estimate + half)

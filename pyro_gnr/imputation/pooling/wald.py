@@ -24,6 +24,11 @@ class PooledTest(NamedTuple):
         df2: degrees of freedom of the denominator.
         p_value: P(F_{df1, df2} > statistic).
         riv: average relative increase in variance due to holes.
+
+    Example:
+        >>> test = d2([7.1, 9.4, 6.2, 8.0, 5.9], 2)
+        >>> test.method, test.df1, round(test.p_value, 3)
+        ('D2', 2, 0.039)
     """
 
     method: str

@@ -37,6 +37,14 @@ class DeltaGrid(pd.DataFrame):
         level: of the intervals.
         imputation: what is departed from.
         deltas: by column of departures, the departure that its numbers multiply.
+
+    Example:
+        >>> from pyro_gnr import GNRImputer
+        >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+        >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+        >>> found = imputation.delta_grid("a ~ b", {"a": [-1.0, 0.0]})
+        >>> found.columns.tolist()[:3], found["term"].tolist()
+        (['delta a', 'term', 'estimate'], ['Intercept', 'b', 'Intercept', 'b'])
     """
 
     _metadata: ClassVar[list[str]] = ["units", "level", "imputation", "deltas"]
@@ -66,6 +74,14 @@ class DeltaGrid(pd.DataFrame):
 
         Raises:
             ValueError: there is no such term, or there are more than two departures.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=2)
+            >>> ax = imputation.delta_grid("a ~ b", {"a": [-1.0, 0.0]}).plot("b")
+            >>> ax.get_xlabel(), ax.get_ylabel()
+            ("delta a, the column's own unit", 'b (95% interval)')
         """
         from pyro_gnr.criticism.sensitivity import plot_grid
 

@@ -62,6 +62,14 @@ class Ladder(pd.DataFrame):
         failed: by mechanism, the errors of those that could not be fitted.
         imputations: by mechanism, the tables.
         pooled: by mechanism, what was pooled.
+
+    Example:
+        >>> from pyro_gnr import GNRImputer
+        >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+        >>> fast, names = GNRImputer(max_steps=10, random_state=0), ["ignorable", "conjunction"]
+        >>> found = compare_mechanisms(X, "b ~ a", imputer=fast, mechanisms=names, m=2, held_out=0)
+        >>> found.loc["conjunction"].index.tolist(), list(found.pooled)
+        (['Intercept', 'a'], ['ignorable', 'conjunction'])
     """
 
     _metadata: ClassVar[list[str]] = ["fit", "failed", "imputations", "pooled", "level"]
@@ -108,6 +116,14 @@ class Ladder(pd.DataFrame):
 
         Raises:
             ValueError: there is no such term.
+
+        Example:
+            >>> from pyro_gnr import GNRImputer
+            >>> X = pd.DataFrame({"a": [1.0, 2.0, None, 4.0] * 9, "b": [1.0, 3.0, 2.0, 5.0] * 9})
+            >>> fast = GNRImputer(max_steps=10, random_state=0)
+            >>> found = compare_mechanisms(X, "b ~ a", imputer=fast, mechanisms=["ignorable"], m=2)
+            >>> found.plot("a").get_xlabel()
+            'a (95% interval)'
         """
         from pyro_gnr.criticism.sensitivity import plot_ladder
 

@@ -44,6 +44,14 @@ class TippingPoint:
         spread: observed standard deviation, if the departure is in the column's unit; else None.
         imputation: what is departed from.
         delta: the departure that `below` and `above` multiply.
+
+    Example:
+        >>> from pyro_gnr import GNRImputer
+        >>> X = np.array([[1.0, 1.0], [2.0, 3.0], [np.nan, 2.0], [4.0, 5.0]] * 9)
+        >>> imputation = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=5)
+        >>> found = imputation.tipping_point("x0 ~ 1", "x0", value=9.0, within=(0.0, 99.0))
+        >>> found.conclusion, found.below is None, 0.0 < found.above < 99.0
+        ("the 95% interval of 'Intercept' lies below 9", True, True)
     """
 
     below: float | None
