@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from pyro_gnr.data import Column
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.files import write_table
 from pyro_gnr.imputation.exchange.long import IMP, INTERVAL, MEMBER
 from pyro_gnr.imputation.exchange.variables import as_levels, imputed
@@ -23,8 +23,8 @@ def write_parquet(
     """Write a .parquet file, which keeps dtypes, levels of categories and their order.
 
     Returns:
-        New names of columns (none), and lines of R: three, and one for each column of text that
-        has levels, as mice imputes no text.
+        New names of columns (none), and lines of R: three, and one for each column of text or of
+        codes that has levels, as mice imputes no text and takes codes for measurements.
     """
     write_table(long, path)
     read = f"long <- as.data.frame(arrow::read_parquet({_quoted(path.name)}))"
@@ -33,7 +33,7 @@ def write_parquet(
         for name, found in _levels(long, columns).items()
         if found is not None and not isinstance(long[name].dtype, pd.CategoricalDtype)
     ]
-    return {}, _script([read, *factors, *_without(long)])
+    return {}, _script([read, *factors, *_codes(long, columns), *_without(long)])
 
 
 def write_csv(
@@ -55,7 +55,8 @@ def write_csv(
     )
     factors = [_factor(name, found) for name, found in levels.items() if found is not None]
     typed = [_typed(name, long[name]) for name in own]
-    return {}, _script([read, *factors, *filter(None, typed), *_without(long)])
+    codes = _codes(long, columns)
+    return {}, _script([read, *factors, *filter(None, typed), *codes, *_without(long)])
 
 
 def _levels(long: pd.DataFrame, columns: Mapping[str, Column]) -> dict[str, pd.Series | None]:
@@ -79,6 +80,21 @@ def _factor(name: str, found: pd.Series) -> str:
     ordered = ", ordered = TRUE" if found.cat.ordered else ""
     column = f"long[[{_quoted(name)}]]"
     return f"{column} <- factor({column}, levels = c({levels}){ordered})"
+
+
+def _codes(long: pd.DataFrame, columns: Mapping[str, Column]) -> list[str]:
+    """Factors of numbers that are codes of levels; of two levels they stay numbers, as 0 and 1."""
+    found = []
+    for name, column in columns.items():
+        if column.kind not in (Kind.CATEGORICAL, Kind.ORDINAL) or name not in long:
+            continue
+        dtype = long[name].dtype
+        if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
+            levels = ", ".join(f"{float(level):.15g}" for level in column.levels or ())
+            ordered = ", ordered = TRUE" if column.kind is Kind.ORDINAL else ""
+            place = f"long[[{_quoted(name)}]]"
+            found.append(f"{place} <- factor({place}, levels = c({levels}){ordered})")
+    return found
 
 
 def _typed(name: str, series: pd.Series) -> str | None:

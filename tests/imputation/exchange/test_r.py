@@ -71,3 +71,21 @@ def test_odd_names_are_quoted(tmp_path):
     long = pd.DataFrame({".imp": [0, 1], ".id": 1, name: pd.Categorical(["é", "é"])})
     (_, script), _ = export(long, tmp_path / "a.csv")
     assert r'long[["quo\"te\\n\n"]] <- factor(' in script.read_text(encoding="utf-8")
+
+
+def test_codes_of_levels_become_factors_and_codes_of_two_stay_numbers(tmp_path):
+    table = pd.DataFrame({"ward": [1, 2, None], "stage": [2.5, None, 1.0], "ill": [0, 1, None]})
+    done = [table.fillna({"ward": w, "stage": 1.0, "ill": 0}) for w in (1, 2)]
+    long = long_table(table, done, row_ids(table.index))
+    columns = [
+        Column("ward", Kind.CATEGORICAL, "float", levels=(1.0, 2.0)),
+        Column("stage", Kind.ORDINAL, "float", levels=(1.0, 2.5)),
+        Column("ill", Kind.BINARY, "float", levels=(0.0, 1.0)),
+    ]
+    for name in ("a.csv", "a.parquet"):
+        (_, script), _ = export(long, tmp_path / name, columns=columns)
+        factors = [line for line in script.read_text().splitlines() if "factor(" in line]
+        assert factors == [
+            'long[["ward"]] <- factor(long[["ward"]], levels = c(1, 2))',
+            'long[["stage"]] <- factor(long[["stage"]], levels = c(1, 2.5), ordered = TRUE)',
+        ]
