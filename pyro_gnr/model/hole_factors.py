@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pyro_gnr.model.linear import LinearModel, factor_analysis
+from pyro_gnr.model.linear import EARLY, LinearModel, factor_analysis
 from pyro_gnr.model.normal_cdf import LOG_ROOT_TAU, log_ndtr
 from pyro_gnr.model.propagation import (
     Cells,
@@ -107,7 +107,6 @@ def hole_factor_analysis(
     observed: Tensor,
     *,
     latent_dim: int,
-    early: int = 50,
     steps: int = 60,
     smallest_noise: float | Tensor = 0.01,
     generator: torch.Generator,
@@ -120,8 +119,7 @@ def hole_factor_analysis(
         observed: (N, D) bool, m.
         latent_dim: L, shared factors and the holes' own ones (`own_factors`), which are
             a third of them at most, or one of two.
-        early: EM steps of the values alone, before.
-        steps: EM steps.
+        steps: EM steps, after those of the values alone.
         smallest_noise: floor of the noise variances of the values, one number or (F,).
         generator: source of the random start.
 
@@ -135,7 +133,7 @@ def hole_factor_analysis(
         features,
         visible,
         latent_dim=max(latent_dim - own.shape[1], 1),
-        steps=early,
+        steps=EARLY,
         smallest_noise=smallest_noise,
         generator=generator,
     )

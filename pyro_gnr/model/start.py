@@ -11,7 +11,7 @@ from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Encoder, Guide
 from pyro_gnr.model.hole_factors import hole_factor_analysis
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
-from pyro_gnr.model.linear import LinearModel, factor_analysis
+from pyro_gnr.model.linear import EARLY, LinearModel, factor_analysis
 from pyro_gnr.model.masked_linear import MaskedLinear
 from pyro_gnr.model.mechanisms.ignorable import Ignorable
 from pyro_gnr.model.powers import bent, unbent
@@ -21,10 +21,6 @@ __all__ = ["start"]
 
 # Rows that the linear start is fitted to: more change nothing but the time.
 START_ROWS = 4096
-# EM steps of the values where holes count. Stopped early, few factors explain the values, and most
-# of their variance is noise. At the maximum hardly a column has noise, and holes may go with each
-# one's own value: with 2,000 rows that lost cells by one factor, a mean was a standard error off.
-EARLY = 50
 
 # Floors of the factor model's noise variances, features having variance 1. A logistic likelihood
 # with the slopes that `Bernoulli` and `Categorical` start from has, at z = 0, the curvature of a
@@ -95,36 +91,26 @@ def _linear(
     features, seen = encoder.features(x, visible)
     latent_dim = encoder.directions.shape[1]
     mechanism = model.m_given_ux
-    if holes is None or isinstance(mechanism, Ignorable):
-        floor = _floor(encoder.features, SMALLEST_AT_MAXIMUM)
-        return factor_analysis(
-            features, seen, latent_dim=latent_dim, smallest_noise=floor, generator=generator
-        )
-    floor = _floor(encoder.features)
-    if not mechanism.starts_linear:
+    ignored = holes is None or isinstance(mechanism, Ignorable)
+    floor = _floor(encoder.features, SMALLEST_AT_MAXIMUM if ignored else SMALLEST_NOISE)
+    if holes is None or not mechanism.starts_linear:
         return factor_analysis(
             features,
             seen,
             latent_dim=latent_dim,
-            steps=EARLY,
+            steps=None if ignored else EARLY,
             smallest_noise=floor,
             generator=generator,
         )
     fit = hole_factor_analysis(
-        features,
-        seen,
-        holes,
-        latent_dim=latent_dim,
-        early=EARLY,
-        smallest_noise=floor,
-        generator=generator,
+        features, seen, holes, latent_dim=latent_dim, smallest_noise=floor, generator=generator
     )
     mechanism.start(fit.slopes, fit.intercept)
     encoder.start_holes(fit)
     return fit.values
 
 
-def _floor(features: Features, smallest: float = SMALLEST_NOISE) -> Tensor:
+def _floor(features: Features, smallest: float) -> Tensor:
     return torch.where(features.discrete, LEVEL_NOISE, smallest)
 
 
@@ -161,7 +147,7 @@ def _masked_fit(
 ) -> MaskedLinear:
     """Fit features that mask themselves, on scales on which likelihoods' tails are normal ones."""
     features = encoder.features
-    floor = _floor(features)
+    floor = _floor(features, SMALLEST_NOISE)
     q = _powers(model, features) * features.scale * cells.masked.any(0)
     if q.any():
         cells = cells._replace(x=bent(cells.x, q))
