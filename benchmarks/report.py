@@ -38,8 +38,8 @@ METRICS = {
 # What was learnt from the replications, and from trials on the same tables.
 FOUND_OF_COVERAGE = """\
 Where replications are few (n = 2000, other mechanisms) the Monte Carlo interval of a cell is wide,
-and a cell without a cross is no proof; the script goes on where it stopped. What was found by pairing settings on the
-same tables says more:
+and a cell without a cross is no proof; the script goes on where it stopped. What was found by
+pairing settings on the same tables says more:
 
 - *Conjunction under shared_latent* was biased by a third to a half of a standard error while its
   start linearised the log-odds of holes (30 draws: mean -.37, log variance -.51, quartile -.41,
