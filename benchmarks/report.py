@@ -56,7 +56,7 @@ pairing settings on the same tables says more:
 - *Slopes of Ignorable* were biased by half a standard error with 2000 rows (mar, twelve tables,
   beside draws from the true distribution: logistic x1 -.45 +- .12, linear x3 +.60 +- .09; mcar
   -.67 and +.57; scikit-learn's chained regressions -.03 and +.16). Training started after 50 steps
-  of EM, 16 nats short of the maximum; 600 steps of training instead of 100 left -.26 and +.43. It
+  of EM, 18 nats short of the maximum; 600 steps of training instead of 100 left -.26 and +.43. It
   now starts at the maximum (SQUAREM): -.15 and +.14, and with log-odds that covary with the
   factors as they should, -.08 and +.13 (mcar -.25 and +.06).
   It is no gain everywhere: training from small noises is slower, and on the NHANES extract (1,200

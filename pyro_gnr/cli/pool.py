@@ -12,7 +12,7 @@ from pyro_gnr.cli.completed import read_completed
 from pyro_gnr.cli.console import rich_table, show
 from pyro_gnr.cli.errors import errors
 from pyro_gnr.cli.options import ForceOption, QuietOption
-from pyro_gnr.cli.outputs import check_file
+from pyro_gnr.cli.outputs import check_file, is_file
 from pyro_gnr.cli.pooled import write_pooled
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def pool(
         check_level(level)
         tested = pooled.wald(test) if test else None
         notes = pooled.notes if members is not None else [UNKNOWN, *pooled.notes]
-        if completed.is_file():
+        if is_file(completed):
             notes = [*notes, UNTOLD]
         if places is not None:
             asked = {"formula": formula, "analysis": analysis, "cov_type": cov_type,
@@ -137,10 +137,7 @@ def _in_words(found: PooledTest | None, terms: list[str] | None) -> list[str]:
     """Say what came out of a test of several terms."""
     if found is None or not terms:
         return []
-    return [
-        f"{', '.join(terms)} all 0: D1 = {found.statistic:.3f} on {found.df1} and "
-        f"{found.df2:.1f} degrees of freedom, p = {found.p_value:.3g}"
-    ]
+    return [f"{', '.join(terms)} all 0: {found}"]
 
 
 def _show(pooled: Pooled, level: float, lines: list[str]) -> None:

@@ -241,8 +241,6 @@ class FittedModel:
         """
         mine = np.flatnonzero(table.missing[1] == j)
         rows = table.missing[0][mine]
-        # What mixtures give has as many levels as the column with most.
-        own_levels = slice(self._level_counts[j])
         found = np.empty((len(values), len(mine), self._level_counts[j]))
         for [batch] in self._posteriors(table, rows, members=[member]):
             at = np.searchsorted(rows, batch.rows)
@@ -259,8 +257,9 @@ class FittedModel:
                 x = table.values[batch.rows].copy()
                 x[own] = drawn[cells]
                 known = torch.from_numpy(x).to(batch.x)
-                chances = mixture.given(known, others).column_chances(j)[..., own_levels]
-                found[i, at] = chances.cpu().numpy()
+                chances = mixture.given(known, others).column_chances(j)
+                # It has as many levels as the column with most.
+                found[i, at] = chances[..., : found.shape[-1]].cpu().numpy()
         return found
 
     def observed_probabilities(self, table: Table, *, reconstruct: bool) -> NDArray[np.float64]:

@@ -76,10 +76,14 @@ def _is_text(series: pd.Series) -> bool:
 
 
 def _factor(name: str, found: pd.Series) -> str:
-    levels = ", ".join(_quoted(str(level)) for level in found.cat.categories)
-    ordered = ", ordered = TRUE" if found.cat.ordered else ""
-    column = f"long[[{_quoted(name)}]]"
-    return f"{column} <- factor({column}, levels = c({levels}){ordered})"
+    levels = [_quoted(str(level)) for level in found.cat.categories]
+    return _made_factor(name, levels, ordered=bool(found.cat.ordered))
+
+
+def _made_factor(name: str, levels: list[str], *, ordered: bool) -> str:
+    """The line of R, of levels as R writes them."""
+    column, order = f"long[[{_quoted(name)}]]", ", ordered = TRUE" if ordered else ""
+    return f"{column} <- factor({column}, levels = c({', '.join(levels)}){order})"
 
 
 def _codes(long: pd.DataFrame, columns: Mapping[str, Column]) -> list[str]:
@@ -90,10 +94,8 @@ def _codes(long: pd.DataFrame, columns: Mapping[str, Column]) -> list[str]:
             continue
         dtype = long[name].dtype
         if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
-            levels = ", ".join(f"{float(level):.15g}" for level in column.levels or ())
-            ordered = ", ordered = TRUE" if column.kind is Kind.ORDINAL else ""
-            place = f"long[[{_quoted(name)}]]"
-            found.append(f"{place} <- factor({place}, levels = c({levels}){ordered})")
+            levels = [f"{float(level):.15g}" for level in column.levels or ()]
+            found.append(_made_factor(name, levels, ordered=column.kind is Kind.ORDINAL))
     return found
 
 

@@ -41,7 +41,7 @@ class PooledTest(NamedTuple):
     def __str__(self) -> str:
         return (
             f"{self.method} = {self.statistic:.3f} on {self.df1} and {self.df2:.1f} degrees of "
-            f"freedom, p = {self.p_value:.3g} (relative increase in variance {self.riv:.3g})"
+            f"freedom, p = {self.p_value:.3g}"
         )
 
 
