@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -19,12 +20,13 @@ from pyro_gnr.inference.training import (
     train,
 )
 from pyro_gnr.model.contract import check_model
+from pyro_gnr.model.restart import Started
 from pyro_gnr.model.start import start
 
 if TYPE_CHECKING:
     from pyro_gnr.imputation.imputer import GNRImputer
 
-__all__ = ["fit_model", "plan_of"]
+__all__ = ["FirstFit", "fit_model", "plan_of"]
 
 # Held-out bounds are means over at most this many rows: more cost time and change little.
 LARGEST_VALIDATION = 1000
@@ -32,7 +34,14 @@ LARGEST_VALIDATION = 1000
 FEWEST_ROWS_TO_SPLIT = 50
 
 
-def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> Fit:
+class FirstFit(NamedTuple):
+    """What training gave, and where it began."""
+
+    fit: Fit
+    started: Started
+
+
+def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> FirstFit:
     """Start at the linear model and train.
 
     Args:
@@ -41,7 +50,7 @@ def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> Fit:
         table: the training table.
 
     Returns:
-        History and the step whose weights were kept.
+        History, the step whose weights were kept, and where training began.
 
     Raises:
         TypeError: a part of the caller's own gives no distribution.
@@ -51,9 +60,10 @@ def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> Fit:
     data, validation = _held_out(imputer, fitted, table)
     generator = torch.Generator().manual_seed(fitted.seed)
     x, observed, visible = data
-    start(*fitted.members[0], x, visible, generator=generator, observed=observed)
+    linear = start(*fitted.members[0], x, visible, generator=generator, observed=observed)
     check_model(fitted.model, fitted.schema.modelled)
-    return train(
+    started = Started(*copy.deepcopy(fitted.members[0]), linear)
+    fit = train(
         *fitted.members[0],
         data,
         plan=plan_of(imputer),
@@ -62,6 +72,7 @@ def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> Fit:
         callback=imputer.callback,
         progress_bar=imputer.verbose,
     )
+    return FirstFit(fit, started)
 
 
 def plan_of(imputer: GNRImputer) -> TrainingPlan:

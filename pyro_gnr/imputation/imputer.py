@@ -212,11 +212,11 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             device=device,
             configuration=configuration_of_fit(self, seed),
         )
-        fit = fit_model(self, fitted, table)
+        first = fit_model(self, fitted, table)
         if self.members > 1:
-            members = fit_members(self, fitted, table, best_step=fit.best_step)
+            members = fit_members(self, fitted, table, first=first)
             fitted = replace(fitted, members=members)
-        self._keep(fitted, settings, fit)
+        self._keep(fitted, settings, first.fit)
 
     def _kinds(self, X: Any) -> dict[str, str]:
         """The caller's kinds; a row key names rows, and is modelled only if they say so."""

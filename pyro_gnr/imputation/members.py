@@ -23,6 +23,7 @@ import contextlib
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,15 +33,16 @@ from torch import Tensor
 
 from pyro_gnr.data import Table
 from pyro_gnr.imputation.fitted import FittedModel, Member, member_seed
-from pyro_gnr.imputation.fitting import plan_of
+from pyro_gnr.imputation.fitting import FirstFit, plan_of
 from pyro_gnr.inference.progress import progress
 from pyro_gnr.inference.randomness import keyed_uniforms
 from pyro_gnr.inference.training import Data, TrainingPlan, local_precision, train
+from pyro_gnr.model.restart import Started, move
 
 if TYPE_CHECKING:
     from pyro_gnr.imputation.imputer import GNRImputer
 
-__all__ = ["bootstrap_weights", "fit_members", "members_plan"]
+__all__ = ["bootstrap_weights", "drawn_rows", "fit_members", "members_plan"]
 
 # Share of the first fit's steps that members take, and the fewest and most of them.
 SHARE, FEWEST_STEPS, MOST_STEPS = 0.5, 100, 300
@@ -63,6 +65,25 @@ def bootstrap_weights(keys: Tensor, *, seed: int) -> Tensor:
     return exponential / exponential.mean()
 
 
+def drawn_rows(weights: Tensor, keys: Tensor, *, seed: int) -> Tensor:
+    """Give places of rows, as often as they weigh on average, in random order.
+
+    Args:
+        weights: (N,) with mean 1.
+        keys: (N,) int64 row keys.
+        seed: of the member.
+
+    Example:
+        >>> rows = drawn_rows(torch.tensor([2.0, 0.0, 1.0]), torch.arange(3), seed=0)
+        >>> rows.sort().values
+        tensor([0, 0, 2])
+    """
+    above = keyed_uniforms(keys, (len(keys),), seed=seed, site="rows", row_dim=0)
+    times = (weights.double() + above).floor().long()
+    rows = torch.repeat_interleave(torch.arange(len(keys)), times)
+    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
+
+
 def members_plan(plan: TrainingPlan, best_step: int) -> TrainingPlan:
     """Give the plan of the members: fewer steps than the first fit's, longer ones where few.
 
@@ -79,15 +100,15 @@ def members_plan(plan: TrainingPlan, best_step: int) -> TrainingPlan:
 
 
 def fit_members(
-    imputer: GNRImputer, fitted: FittedModel, table: Table, *, best_step: int
+    imputer: GNRImputer, fitted: FittedModel, table: Table, *, first: FirstFit
 ) -> tuple[Member, ...]:
     """Fit the members of an ensemble, on all rows.
 
     Args:
         imputer: whose arguments say how many members, and in how many processes.
-        fitted: the first fit.
+        fitted: the first fit's model and guide.
         table: the training table.
-        best_step: its length.
+        first: how the first fit went.
 
     Returns:
         The members; the same for any number of processes.
@@ -95,17 +116,15 @@ def fit_members(
     Raises:
         FloatingPointError: training diverged; says at which step.
     """
-    plan = members_plan(plan_of(imputer), best_step)
+    plan = members_plan(plan_of(imputer), first.fit.best_step)
     data, keys = fitted.tensors(table), torch.from_numpy(table.keys.view(np.int64))
     seeds = [member_seed(fitted.seed, g + 1) for g in range(int(imputer.members))]
-    weights = [bootstrap_weights(keys, seed=seed).to(data[0]) for seed in seeds]
     jobs = imputer.n_jobs if fitted.device.type == "cpu" else 1
+    fit = partial(_fit_member, fitted.members[0], first.started, data, keys, plan=plan)
+    dtype = torch.get_default_dtype()
     # As they come, so that the bar moves.
     work = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(_fit_member)(
-            fitted.members[0], data, plan, seed=s, weights=w, dtype=torch.get_default_dtype()
-        )
-        for s, w in zip(seeds, weights, strict=True)
+        delayed(fit)(seed=seed, dtype=dtype) for seed in seeds
     )
     members = []
     with progress(len(seeds), "members", show=imputer.verbose) as advance:
@@ -116,17 +135,22 @@ def fit_members(
 
 
 def _fit_member(
-    first: Member,
+    fitted: Member,
+    started: Started,
     data: Data,
-    plan: TrainingPlan,
+    keys: Tensor,
     *,
+    plan: TrainingPlan,
     seed: int,
-    weights: Tensor,
     dtype: torch.dtype,
 ) -> Member:
-    member = copy.deepcopy(first)
+    member = copy.deepcopy(fitted)
+    weights = bootstrap_weights(keys, seed=seed)
+    rows = drawn_rows(weights, keys, seed=seed).to(data[0].device)
+    x, observed, visible = data
     with _one_thread(), local_precision(dtype):
-        train(*member, data, plan=plan, seed=seed, row_weights=weights)
+        move(member, started, x, visible, observed=observed, rows=rows)
+        train(*member, data, plan=plan, seed=seed, row_weights=weights.to(x))
     return member
 
 

@@ -65,6 +65,7 @@ class HoleFactors(NamedTuple):
         intercept: (D,) b.
         value: (2, D) mean of what m_j = 0 and m_j = 1 say of y_j, as pseudo-observations.
         noise: (2, D) variance of these, beside that of y_j, which is 1.
+        own: number of factors that are left to the holes.
     """
 
     values: LinearModel
@@ -72,6 +73,7 @@ class HoleFactors(NamedTuple):
     intercept: Tensor
     value: Tensor
     noise: Tensor
+    own: int
 
 
 def own_factors(m: Tensor, most: int) -> Tensor:
@@ -107,6 +109,7 @@ def hole_factor_analysis(
     observed: Tensor,
     *,
     latent_dim: int,
+    most_own: int | None = None,
     steps: int = 60,
     smallest_noise: float | Tensor = 0.01,
     generator: torch.Generator,
@@ -119,6 +122,7 @@ def hole_factor_analysis(
         observed: (N, D) bool, m.
         latent_dim: L, shared factors and the holes' own ones (`own_factors`), which are
             a third of them at most, or one of two.
+        most_own: number of the latter at most: rows drawn with repetition look more alike.
         steps: EM steps, after those of the values alone.
         smallest_noise: floor of the noise variances of the values, one number or (F,).
         generator: source of the random start.
@@ -128,7 +132,8 @@ def hole_factor_analysis(
     """
     with_holes = (~observed).sum(0) >= min(FEWEST, max(len(observed) // 10, 1))
     m = observed[:, with_holes].to(features.dtype)
-    own = own_factors(m, most=max(int(LARGEST_SHARE * latent_dim), 1))
+    most = max(int(LARGEST_SHARE * latent_dim), 1)
+    own = own_factors(m, most=most if most_own is None else min(most, most_own))
     values = factor_analysis(
         features,
         visible,
@@ -149,7 +154,7 @@ def hole_factor_analysis(
         model = maximise(cells, sites=sites, model=model, posterior=posterior, ridge=ridge)
         model = _kept(model, level, floor=floor)
     model = model._replace(loadings=model.loadings[:, :latent_dim])
-    return _of_all_columns(model, sites, m, with_holes=with_holes)
+    return _of_all_columns(model, sites, m, with_holes=with_holes, own=own.shape[1])
 
 
 def _with_holes(values: LinearModel, level: Tensor, *, own: Tensor) -> tuple[LinearModel, Tensor]:
@@ -211,20 +216,20 @@ def _truncated(cavity: tuple[Tensor, Tensor], sites: Sites, m: Tensor) -> Sites:
 
 
 def _of_all_columns(
-    model: LinearModel, sites: Sites, m: Tensor, *, with_holes: Tensor
+    model: LinearModel, sites: Sites, m: Tensor, *, with_holes: Tensor, own: int
 ) -> HoleFactors:
     """Take features and holes apart again; what holes say is averaged over rows."""
     n_features = len(model.noise) - m.shape[1]
     places = torch.arange(len(model.noise), device=m.device)
     holes = model.take(places[n_features:])
-    own = Sites(*(part[:, n_features:] for part in sites))
-    of_holes, of_others = average(own, 1.0 - m), average(own, m)
+    told = Sites(*(part[:, n_features:] for part in sites))
+    of_holes, of_others = average(told, 1.0 - m), average(told, m)
     value, noise = (torch.stack(pair) for pair in zip(of_holes, of_others, strict=True))
-    return HoleFactors(
-        model.take(places[:n_features]),
-        _spread(holes.loadings.T, with_holes).T,
-        *(_spread(part, with_holes) for part in (holes.intercept, value, noise)),
+    intercept, value, noise = (
+        _spread(part, with_holes) for part in (holes.intercept, value, noise)
     )
+    slopes = _spread(holes.loadings.T, with_holes).T
+    return HoleFactors(model.take(places[:n_features]), slopes, intercept, value, noise, own)
 
 
 def _spread(part: Tensor, with_holes: Tensor) -> Tensor:

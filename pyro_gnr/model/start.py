@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from pyro_gnr.model.directions import directed_factor_analysis
 from pyro_gnr.model.features import Features, FeatureScale
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Encoder, Guide
-from pyro_gnr.model.hole_factors import hole_factor_analysis
+from pyro_gnr.model.hole_factors import HoleFactors, hole_factor_analysis
 from pyro_gnr.model.likelihoods.location_scale import LocationScale
 from pyro_gnr.model.linear import EARLY, LinearModel, factor_analysis
 from pyro_gnr.model.masked_linear import MaskedLinear
@@ -17,7 +19,7 @@ from pyro_gnr.model.mechanisms.ignorable import Ignorable
 from pyro_gnr.model.powers import bent, unbent
 from pyro_gnr.model.propagation import Cells
 
-__all__ = ["start"]
+__all__ = ["START_ROWS", "LinearStart", "linear_start", "place", "start"]
 
 # Rows that the linear start is fitted to: more change nothing but the time.
 START_ROWS = 4096
@@ -31,6 +33,24 @@ SMALLEST_NOISE, SMALLEST_AT_MAXIMUM = 0.01, 0.05
 LEVEL_NOISE = 1.0
 
 
+class LinearStart(NamedTuple):
+    """The linear model that training starts from.
+
+    Attributes:
+        values: of the features, (F, L).
+        holes: of the holes, for a mechanism that makes use of it.
+        masked: of features that are missing by their own values, and of these holes.
+        shares: (F,) missing share of each of those, else 0.
+        state: of the generator before the EM steps, which end alike from where they began alike.
+    """
+
+    values: LinearModel
+    state: Tensor
+    holes: HoleFactors | None = None
+    masked: MaskedLinear | None = None
+    shares: Tensor | None = None
+
+
 @torch.no_grad()
 def start(
     model: GNR,
@@ -40,7 +60,7 @@ def start(
     *,
     generator: torch.Generator,
     observed: Tensor | None = None,
-) -> None:
+) -> LinearStart:
     """Start model and guide at a linear model of the visible cells and of the holes.
 
     For `Conjunction` that is the factor analysis of values and holes together, in which holes have
@@ -56,26 +76,76 @@ def start(
         visible: (N, D) bool.
         generator: CPU generator for the rows and the start of the EM steps.
         observed: (N, D) bool, m; None leaves the mechanism as it was built.
+
+    Returns:
+        The linear model.
     """
     rows = torch.randperm(len(x), generator=generator)[:START_ROWS].to(x.device)
-    encoder, mechanism = guide.encoder, model.m_given_ux
-    encoder.features.fit(x, visible)
-    mechanism.calibrate(encoder.features)
+    guide.encoder.features.fit(x, visible)
+    model.m_given_ux.calibrate(guide.encoder.features)
+    for i, likelihood in enumerate(model.x_given_u.parts()):
+        mine = model.x_given_u.positions(i)
+        likelihood.calibrate(x[:, mine], visible[:, mine])
+    some = None if observed is None else observed[rows]
+    linear = linear_start(
+        model, guide.encoder, x[rows], visible[rows], observed=some, generator=generator
+    )
+    if linear.masked is not None:
+        _widen(model, guide.encoder.features, linear.values)
+    place(model, guide, linear)
+    model.prior.start(x[rows], (visible if observed is None else observed)[rows], visible[rows])
+    return linear
+
+
+def linear_start(
+    model: GNR,
+    encoder: Encoder,
+    x: Tensor,
+    visible: Tensor,
+    *,
+    observed: Tensor | None,
+    generator: torch.Generator,
+    like: LinearStart | None = None,
+) -> LinearStart:
+    """Fit the linear model that suits the mechanism.
+
+    Args:
+        model: whose mechanism and likelihoods are calibrated.
+        encoder: of the guide, with the features' scales.
+        x: (N, D) values.
+        visible: (N, D) bool.
+        observed: (N, D) bool, m; None leaves the holes out.
+        generator: CPU generator for the start of the EM steps.
+        like: of other rows: holes get no more factors, and no column another direction.
+    """
     # A mechanism that does not count leaves all directions to the values.
     holes = None if observed is None or model.mask_weight == 0 else observed
-    some = None if holes is None else holes[rows]
-    linear = _linear(model, encoder, x[rows], visible[rows], holes=some, generator=generator)
-    signs = None if holes is None else mechanism.signs()
-    if holes is not None and signs is not None:
-        cells = _own_cells(encoder, x[rows], visible[rows], holes[rows], signs)
-        if cells.masked.any():
-            fit = _masked_fit(
-                model, encoder, cells, signs=signs, linear=linear, generator=generator
-            )
-            linear = _start_masked(model, encoder, cells, fit)
-    encoder.start(linear)
-    _start_values(model, encoder, x, visible, linear)
-    model.prior.start(x[rows], (visible if observed is None else observed)[rows], visible[rows])
+    linear = _linear(model, encoder, x, visible, holes=holes, generator=generator, like=like)
+    signs = None if holes is None else model.m_given_ux.signs()
+    if holes is None or signs is None:
+        return linear
+    if like is not None and like.masked is not None:
+        signs = _found(encoder.features, signs, like.masked)
+    cells = _own_cells(encoder, x, visible, holes, signs)
+    if not cells.masked.any():
+        return linear
+    fit = _masked_fit(model, encoder, cells, signs=signs, linear=linear, generator=generator)
+    shares = cells.masked.mean(0) * (fit.slope != 0)
+    return linear._replace(values=fit.linear, masked=fit, shares=shares)
+
+
+@torch.no_grad()
+def place(model: GNR, guide: Guide, linear: LinearStart) -> None:
+    """Set what model and guide have of a linear model; calibrated scales stay as they are."""
+    encoder, mechanism = guide.encoder, model.m_given_ux
+    if linear.holes is not None:
+        mechanism.start(linear.holes.slopes, linear.holes.intercept)
+        encoder.start_holes(linear.holes)
+    if linear.masked is not None and linear.shares is not None:
+        _place_own(model, encoder.features, linear.masked)
+        encoder.start_masked(linear.masked, linear.shares)
+    encoder.start(linear.values)
+    _place_values(model, encoder.features, linear.values)
 
 
 def _linear(
@@ -86,15 +156,17 @@ def _linear(
     *,
     holes: Tensor | None,
     generator: torch.Generator,
-) -> LinearModel:
+    like: LinearStart | None,
+) -> LinearStart:
     """Factor analysis of the features, with that of the holes where the mechanism starts at it."""
+    state = generator.get_state()
     features, seen = encoder.features(x, visible)
     latent_dim = encoder.directions.shape[1]
     mechanism = model.m_given_ux
     ignored = holes is None or isinstance(mechanism, Ignorable)
     floor = _floor(encoder.features, SMALLEST_AT_MAXIMUM if ignored else SMALLEST_NOISE)
     if holes is None or not mechanism.starts_linear:
-        return factor_analysis(
+        fit = factor_analysis(
             features,
             seen,
             latent_dim=latent_dim,
@@ -102,26 +174,33 @@ def _linear(
             smallest_noise=floor,
             generator=generator,
         )
-    fit = hole_factor_analysis(
-        features, seen, holes, latent_dim=latent_dim, smallest_noise=floor, generator=generator
+        return LinearStart(fit, state)
+    found = hole_factor_analysis(
+        features,
+        seen,
+        holes,
+        latent_dim=latent_dim,
+        most_own=None if like is None or like.holes is None else like.holes.own,
+        smallest_noise=floor,
+        generator=generator,
     )
-    mechanism.start(fit.slopes, fit.intercept)
-    encoder.start_holes(fit)
-    return fit.values
+    return LinearStart(found.values, state, found)
+
+
+def _found(features: Features, signs: Tensor, masked: MaskedLinear) -> Tensor:
+    """Directions (D,) with those in place that were to be found, and were."""
+    of_columns = torch.zeros_like(signs)
+    of_columns[features.column] = masked.slope.sign()
+    return torch.where(signs.isnan(), of_columns, signs)
 
 
 def _floor(features: Features, smallest: float) -> Tensor:
     return torch.where(features.discrete, LEVEL_NOISE, smallest)
 
 
-def _start_values(
-    model: GNR, encoder: Encoder, x: Tensor, visible: Tensor, linear: LinearModel
-) -> None:
-    features = encoder.features
+def _place_values(model: GNR, features: Features, linear: LinearModel) -> None:
     for i, likelihood in enumerate(model.x_given_u.parts()):
-        mine = model.x_given_u.positions(i)
-        members = torch.isin(features.column, mine).nonzero()[:, 0]
-        likelihood.calibrate(x[:, mine], visible[:, mine])
+        members = torch.isin(features.column, model.x_given_u.positions(i)).nonzero()[:, 0]
         scale = FeatureScale(features.mean[members], features.scale[members])
         likelihood.start(linear.take(members), scale)
 
@@ -142,16 +221,17 @@ def _masked_fit(
     cells: Cells,
     *,
     signs: Tensor,
-    linear: LinearModel,
+    linear: LinearStart,
     generator: torch.Generator,
 ) -> MaskedLinear:
     """Fit features that mask themselves, on scales on which likelihoods' tails are normal ones."""
     features = encoder.features
     floor = _floor(features, SMALLEST_NOISE)
     q = _powers(model, features) * features.scale * cells.masked.any(0)
+    first = linear.values
     if q.any():
         cells = cells._replace(x=bent(cells.x, q))
-        linear = factor_analysis(
+        first = factor_analysis(
             cells.x,
             cells.visible,
             latent_dim=encoder.directions.shape[1],
@@ -162,7 +242,7 @@ def _masked_fit(
     fit = directed_factor_analysis(
         cells,
         sign=torch.where(features.discrete, 0.0, signs[features.column]),
-        start=linear,
+        start=first,
         slope=model.m_given_ux.first_slope,
         smallest_noise=floor,
     )
@@ -178,9 +258,8 @@ def _powers(model: GNR, features: Features) -> Tensor:
     return powers
 
 
-def _start_masked(model: GNR, encoder: Encoder, cells: Cells, fit: MaskedLinear) -> LinearModel:
-    """Start a mechanism of the cells' own values; give the linear model of complete columns."""
-    features = encoder.features
+def _place_own(model: GNR, features: Features, fit: MaskedLinear) -> None:
+    """Set a mechanism of the cells' own values."""
     numbers = (fit.slope != 0).nonzero()[:, 0]
     mean, scale = features.mean[numbers], features.scale[numbers]
     model.m_given_ux.start_own(
@@ -188,15 +267,11 @@ def _start_masked(model: GNR, encoder: Encoder, cells: Cells, fit: MaskedLinear)
         slope=fit.slope[numbers] / scale,
         threshold=fit.threshold[numbers] * scale + mean,
     )
-    encoder.start_masked(fit, cells.masked.mean(0) * (fit.slope != 0))
-    _widen(model, encoder, fit)
-    return fit.linear
 
 
-def _widen(model: GNR, encoder: Encoder, fit: MaskedLinear) -> None:
+def _widen(model: GNR, features: Features, linear: LinearModel) -> None:
     """Scales are bounded in observed standard deviations; those of complete columns are larger."""
-    spread = (fit.linear.loadings.square().sum(1) + fit.linear.noise).sqrt()
+    spread = (linear.loadings.square().sum(1) + linear.noise).sqrt()
     for i, likelihood in enumerate(model.x_given_u.parts()):
         if isinstance(likelihood, LocationScale):
-            members = torch.isin(encoder.features.column, model.x_given_u.positions(i))
-            likelihood.widen(spread[members])
+            likelihood.widen(spread[torch.isin(features.column, model.x_given_u.positions(i))])

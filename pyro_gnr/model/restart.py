@@ -1,0 +1,132 @@
+r"""How the start of training moves when rows are weighted anew, and a trained fit with it.
+
+A member of an ensemble is to be where training on its own rows would have ended: at
+theta + (theta'_0 - theta_0), where theta is the trained fit, theta_0 where it started and theta'_0
+where it would have started from the rows of the member. Few steps of training then have little
+left to do. From theta itself, they did not get there: what values are imputed hangs on directions
+in which the bound is flat, most of all with mechanisms whose holes tell of values, and intervals
+were too narrow (`bench_coverage.py`).
+
+Factors have no axes of their own: those of the second start are turned to the first's.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pyro_gnr.model.gnr import GNR
+from pyro_gnr.model.guide import Guide
+from pyro_gnr.model.hole_factors import HoleFactors
+from pyro_gnr.model.linear import LinearModel
+from pyro_gnr.model.masked_linear import MaskedLinear
+from pyro_gnr.model.start import START_ROWS, LinearStart, linear_start, place
+
+__all__ = ["Started", "move"]
+
+# A column that fewer of the rows show stays as it was: its noise would be 0.
+FEWEST = 10
+
+
+class Started(NamedTuple):
+    """Model and guide as training began, and the linear model that they began at."""
+
+    model: GNR
+    guide: Guide
+    linear: LinearStart
+
+
+@torch.no_grad()
+def move(
+    pair: tuple[GNR, Guide],
+    started: Started,
+    x: Tensor,
+    visible: Tensor,
+    *,
+    observed: Tensor,
+    rows: Tensor,
+) -> None:
+    """Move a trained model and guide, in place, as their start moves with the rows.
+
+    Args:
+        pair: trained from `started`.
+        started: copies of model and guide before training.
+        x: (N, D) values.
+        visible: (N, D) bool.
+        observed: (N, D) bool, m.
+        rows: (n,) places of rows, drawn with repetition, in random order; of more than
+            `START_ROWS` the first are taken, and the way is shortened to that of n.
+    """
+    *first, like = started
+    model, guide = copy.deepcopy((started.model, started.guide))
+    shorter = math.sqrt(min(START_ROWS / len(rows), 1.0))
+    rows = rows[:START_ROWS]
+    generator = torch.Generator()
+    generator.set_state(like.state)
+    linear = linear_start(
+        model, guide.encoder, x[rows], visible[rows],
+        observed=observed[rows], generator=generator, like=like,
+    )  # fmt: skip
+    seen = visible[rows].sum(0)[guide.encoder.features.column]
+    place(model, guide, _kept(_turned(linear, like), like, seen=seen))
+    there, here = (dict(nn.ModuleList(m).named_parameters()) for m in ((model, guide), first))
+    for name, parameter in nn.ModuleList(pair).named_parameters():
+        parameter.add_(shorter * (there[name] - here[name]))
+
+
+def _turned(linear: LinearStart, like: LinearStart) -> LinearStart:
+    """Turn the factors so that loadings and slopes come closest to others (Schoenemann 1966)."""
+    u, _, v = torch.linalg.svd(_stacked(linear).T @ _stacked(like))
+    turn = u @ v
+    values = linear.values._replace(loadings=linear.values.loadings @ turn)
+    holes, masked = linear.holes, linear.masked
+    if holes is not None:
+        holes = holes._replace(slopes=holes.slopes @ turn)
+    if masked is not None:
+        masked = masked._replace(linear=values)
+    return linear._replace(values=values, holes=holes, masked=masked)
+
+
+def _stacked(linear: LinearStart) -> Tensor:
+    if linear.holes is None:
+        return linear.values.loadings
+    return torch.cat([linear.values.loadings, linear.holes.slopes])
+
+
+def _kept(linear: LinearStart, like: LinearStart, *, seen: Tensor) -> LinearStart:
+    """Keep what too few of the rows tell of; `seen` (F,) of them show each feature."""
+    values = _by_row(seen >= FEWEST, linear.values, like.values)
+    holes, masked, shares = like.holes, like.masked, like.shares
+    if holes is not None and linear.holes is not None:
+        holes = _kept_holes(linear.holes, holes)._replace(values=values)
+    if linear.masked is not None and linear.shares is not None:
+        masked, shares = linear.masked, linear.shares
+        if like.masked is not None and like.shares is not None:
+            same = (masked.slope != 0) == (like.masked.slope != 0)
+            masked = MaskedLinear(values, *_where(same, masked[1:], like.masked[1:]))
+            (shares,) = _where(same, (shares,), (like.shares,))
+    return linear._replace(values=values, holes=holes, masked=masked, shares=shares)
+
+
+def _by_row(known: Tensor, new: LinearModel, old: LinearModel) -> LinearModel:
+    (loadings,) = _where(known[:, None], new[:1], old[:1])
+    return LinearModel(loadings, *_where(known, new[1:], old[1:]))
+
+
+def _kept_holes(new: HoleFactors, old: HoleFactors) -> HoleFactors:
+    """Keep a column that had enough holes to take part in one of the two only."""
+    same = (new.slopes != 0).any(1) == (old.slopes != 0).any(1)
+    (slopes,) = _where(same[:, None], (new.slopes,), (old.slopes,))
+    intercept, value, noise = _where(
+        same, (new.intercept, new.value, new.noise), (old.intercept, old.value, old.noise)
+    )
+    return HoleFactors(new.values, slopes, intercept, value, noise, own=old.own)
+
+
+def _where(same: Tensor, new: Sequence[Tensor], old: Sequence[Tensor]) -> list[Tensor]:
+    return [torch.where(same, a, b) for a, b in zip(new, old, strict=True)]
