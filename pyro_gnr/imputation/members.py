@@ -2,13 +2,13 @@ r"""The members of an ensemble: fits whose spread is the uncertainty of the para
 
 Each member maximises the bound with the rows weighted anew, sum_n omega_n L_n with omega_n ~
 Exp(1) over its mean: a weighted likelihood bootstrap, whose optima are approximately draws from
-the posterior of the parameters. It starts where a first, unweighted fit ended; half of that fit's
-steps, and no more than 300, are enough to go from one optimum to the other (on wine_red, 150, 300
-and 750 steps gave the same spread between members, within what eight of them can tell). Where
-they are fewer, they are longer, so that a member gets as far: under self-masking of 500 rows, 100
-steps at the first fit's rate gave too narrow intervals (`bench_coverage.py`). Where a likelihood
-has several optima, or is flat, members stay near the one of the first fit: what another seed
-would have found is no part of their spread.
+the posterior of the parameters. It departs from where a first, unweighted fit ended, moved as the
+linear start moves with the rows (`pyro_gnr.model.restart`); half of that fit's steps, and no more
+than 300, are left to go. Without the move members did not come far where the bound is flat: with
+500 rows the variance due to holes was a half to two thirds of what it should be under self-masking
+and shared latents (`bench_coverage.py`). Where steps are fewer, they are longer, so that a member
+gets as far. Where a likelihood has several optima members stay near the one of the first fit: what
+another seed would have found is no part of their spread.
 
 Members are fitted in processes, not as one batch of models: a step on five times the rows, which
 is the arithmetic of five models at once, takes 4.0 to 4.6 times as long as one (wine_white's

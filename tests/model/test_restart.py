@@ -1,0 +1,178 @@
+"""How a fit moves with the rows: to where it would have started from them."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import ortho_group
+
+from pyro_gnr.data import Schema
+from pyro_gnr.model import restart
+from pyro_gnr.model.assemble import assemble
+from pyro_gnr.model.restart import Started, _turned, move
+from pyro_gnr.model.start import linear_start, start
+
+MECHANISMS = ["ignorable", "conjunction", "self_masking"]
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def table():
+    """Six numbers of two factors and a column of levels, the first three with holes by value."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 6)) + 0.5 * rng.normal(size=(400, 6))
+    x = np.column_stack([x, np.where(x[:, 0] + rng.normal(size=400) > 0, 1.0, 0.0)])
+    x[:, :3] = np.where(rng.random((400, 3)) < 0.6 * (x[:, :3] > 0.3), np.nan, x[:, :3])
+    return pd.DataFrame(x, columns=[f"x{j}" for j in range(7)])
+
+
+@pytest.fixture(params=MECHANISMS)
+def started(request, table):
+    """Model and guide at their start, copies of them, and the rows."""
+    schema = Schema.learn(table, {"x6": "binary"})
+    encoded = schema.encode(table)
+    x, observed = torch.tensor(encoded.values), torch.tensor(encoded.observed)
+    pair = assemble(
+        schema.modelled, n_rows=len(x), latent_dim=3, hidden=4, mechanism=request.param
+    )
+    linear = start(*pair, x, observed, generator=generator(), observed=observed)
+    return pair, Started(*copy.deepcopy(pair), linear), x, observed
+
+
+def parameters(pair):
+    return torch.cat([p.flatten() for p in torch.nn.ModuleList(pair).parameters()])
+
+
+def moved(started, rows):
+    """Move the pair, and give how far."""
+    pair, first, x, observed = started
+    before = parameters(pair).clone()
+    move(pair, first, x, observed, observed=observed, rows=rows)
+    return parameters(pair) - before
+
+
+def drawn(n, *, seed=1):
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, n, n))
+
+
+@torch.no_grad()
+def test_the_rows_of_the_start_move_nothing(started):
+    rows = torch.randperm(400, generator=generator())
+    assert moved(started, rows).abs().max() < 1e-4
+
+
+@torch.no_grad()
+def test_where_training_changed_nothing_the_start_of_the_rows_is_reached(started):
+    (model, guide), first, x, observed = started
+    rows, again = drawn(400), generator()
+    again.set_state(first.linear.state)
+    expected = linear_start(
+        model, guide.encoder, x[rows], observed[rows],
+        observed=observed[rows], generator=again, like=first.linear,
+    )  # fmt: skip
+    assert moved(started, rows).abs().max() > 0.01
+    w, values = guide.encoder.directions, expected.values
+    torch.testing.assert_close(w @ w.T, values.loadings @ values.loadings.T)
+    torch.testing.assert_close(guide.encoder.log_precision, -values.noise.log())
+    torch.testing.assert_close(guide.encoder.centre, values.intercept)
+    if expected.holes is not None:
+        slopes, mine = expected.holes.slopes, model.m_given_ux.head.weight[:, :3]
+        cosine = (slopes @ slopes.T).flatten() @ (mine @ mine.T).flatten()
+        assert cosine / (slopes @ slopes.T).norm() / (mine @ mine.T).norm() > 0.999
+
+
+@torch.no_grad()
+def test_training_is_carried_along(started):
+    """The way does not hang on where training went."""
+    (model, guide), first, x, observed = started
+    other = copy.deepcopy((model, guide))
+    for p in torch.nn.ModuleList(other).parameters():
+        p.add_(0.1 * torch.randn_like(p))
+    rows = drawn(400)
+    way = moved(started, rows)
+    torch.testing.assert_close(moved((other, first, x, observed), rows), way)
+
+
+@torch.no_grad()
+def test_factors_are_turned_to_those_of_the_first_start(started):
+    _, first, *_ = started
+    linear = first.linear
+    turn = torch.from_numpy(ortho_group.rvs(3, random_state=0))
+    values = linear.values._replace(loadings=linear.values.loadings @ turn)
+    holes = linear.holes and linear.holes._replace(slopes=linear.holes.slopes @ turn)
+    back = _turned(linear._replace(values=values, holes=holes), linear)
+    torch.testing.assert_close(back.values.loadings, linear.values.loadings)
+    if linear.holes is not None:
+        torch.testing.assert_close(back.holes.slopes, linear.holes.slopes)
+    if linear.masked is not None:
+        torch.testing.assert_close(back.masked.linear.loadings, linear.values.loadings)
+
+
+@torch.no_grad()
+def test_fewer_rows_than_there_are_move_it_less(started, monkeypatch):
+    """A start of n of N rows has sqrt(N / n) times the standard error."""
+    pair, *rest = started
+    other, rows = copy.deepcopy(pair), drawn(400)
+    far = moved((other, *rest), rows[:100])
+    monkeypatch.setattr(restart, "START_ROWS", 100)
+    torch.testing.assert_close(moved((pair, *rest), rows), 0.5 * far)
+
+
+@torch.no_grad()
+def test_a_column_that_no_row_shows_stays(started):
+    (_, guide), _, _, observed = started
+    hidden = (~observed[:, 0]).nonzero()[:, 0]
+    encoder = guide.encoder
+    first = [p[0].clone() for p in (encoder.directions, encoder.log_precision, encoder.centre)]
+    way = moved(started, hidden[drawn(len(hidden))])
+    assert way.isfinite().all()
+    assert way.abs().max() > 0.01
+    now = [p[0] for p in (encoder.directions, encoder.log_precision, encoder.centre)]
+    for a, b in zip(now, first, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@torch.no_grad()
+def test_a_direction_that_was_found_is_kept(table):
+    """Rows drawn anew are no reason to turn a column's direction round."""
+    schema = Schema.learn(table, {"x6": "binary"})
+    encoded = schema.encode(table)
+    x, observed = torch.tensor(encoded.values), torch.tensor(encoded.observed)
+    model, guide = assemble(
+        schema.modelled, n_rows=400, latent_dim=3, hidden=4, mechanism="self_masking"
+    )
+    assert model.m_given_ux.signs().isnan().any()
+    linear = start(model, guide, x, observed, generator=generator(), observed=observed)
+    found = [
+        linear_start(
+            model, guide.encoder, -x, observed, observed=observed, generator=generator(), like=like
+        ).masked.slope.sign()[:3]
+        for like in (None, linear)
+    ]
+    assert found[0].tolist() == [-1, -1, -1]
+    assert found[1].tolist() == [1, 1, 1]
+
+
+@torch.no_grad()
+def test_repeated_rows_are_no_pattern_of_holes():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(np.where(rng.random((400, 6)) < 0.3, np.nan, rng.normal(size=(400, 6))))
+    schema = Schema.learn(table)
+    encoded = schema.encode(table)
+    x, observed = torch.tensor(encoded.values), torch.tensor(encoded.observed)
+    model, guide = assemble(schema.modelled, n_rows=400, latent_dim=3, hidden=4)
+    linear = start(model, guide, x, observed, generator=generator(), observed=observed)
+    rows = drawn(40).repeat(10)
+    found = [
+        linear_start(
+            model, guide.encoder, x[rows], observed[rows],
+            observed=observed[rows], generator=generator(), like=like,
+        ).holes.own
+        for like in (None, linear)
+    ]  # fmt: skip
+    assert found == [1, 0]
