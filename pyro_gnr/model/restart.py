@@ -31,6 +31,10 @@ __all__ = ["Started", "move"]
 
 # A column that fewer of the rows show stays as it was: its noise would be 0.
 FEWEST = 10
+# So does one that masks itself, where its holes would move by more than this over sqrt(n) standard
+# deviations: a threshold at the other end of what is observed is another optimum, no standard
+# error (which was 6 over sqrt(n) where 30 % of the cells were missing).
+FARTHEST = 33.0
 
 
 class Started(NamedTuple):
@@ -73,7 +77,7 @@ def move(
         observed=observed[rows], generator=generator, like=like,
     )  # fmt: skip
     seen = visible[rows].sum(0)[guide.encoder.features.column]
-    place(model, guide, _kept(_turned(linear, like), like, seen=seen))
+    place(model, guide, _kept(_turned(linear, like), like, seen=seen, n=len(rows)))
     there, here = (dict(nn.ModuleList(m).named_parameters()) for m in ((model, guide), first))
     for name, parameter in nn.ModuleList(pair).named_parameters():
         parameter.add_(shorter * (there[name] - here[name]))
@@ -98,19 +102,27 @@ def _stacked(linear: LinearStart) -> Tensor:
     return torch.cat([linear.values.loadings, linear.holes.slopes])
 
 
-def _kept(linear: LinearStart, like: LinearStart, *, seen: Tensor) -> LinearStart:
-    """Keep what too few of the rows tell of; `seen` (F,) of them show each feature."""
-    values = _by_row(seen >= FEWEST, linear.values, like.values)
+def _kept(linear: LinearStart, like: LinearStart, *, seen: Tensor, n: int) -> LinearStart:
+    """Keep what too few of the n rows tell of, `seen` (F,) each, and other optima's."""
+    near = _near(linear, like, n)
+    values = _by_row((seen >= FEWEST) & near, linear.values, like.values)
     holes, masked, shares = like.holes, like.masked, like.shares
     if holes is not None and linear.holes is not None:
         holes = _kept_holes(linear.holes, holes)._replace(values=values)
     if linear.masked is not None and linear.shares is not None:
         masked, shares = linear.masked, linear.shares
         if like.masked is not None and like.shares is not None:
-            same = (masked.slope != 0) == (like.masked.slope != 0)
+            same = ((masked.slope != 0) == (like.masked.slope != 0)) & near
             masked = MaskedLinear(values, *_where(same, masked[1:], like.masked[1:]))
             (shares,) = _where(same, (shares,), (like.shares,))
     return linear._replace(values=values, holes=holes, masked=masked, shares=shares)
+
+
+def _near(linear: LinearStart, like: LinearStart, n: int) -> Tensor:
+    """Whether a feature that masks itself has found the same optimum, (F,)."""
+    way = (linear.values.intercept - like.values.intercept).abs()
+    own = torch.zeros_like(way) if like.shares is None else like.shares
+    return (own == 0) | (way <= FARTHEST / math.sqrt(n) * own)
 
 
 def _by_row(known: Tensor, new: LinearModel, old: LinearModel) -> LinearModel:

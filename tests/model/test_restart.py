@@ -11,7 +11,7 @@ from scipy.stats import ortho_group
 from pyro_gnr.data import Schema
 from pyro_gnr.model import restart
 from pyro_gnr.model.assemble import assemble
-from pyro_gnr.model.restart import Started, _turned, move
+from pyro_gnr.model.restart import Started, _kept, _turned, move
 from pyro_gnr.model.start import linear_start, start
 
 MECHANISMS = ["ignorable", "conjunction", "self_masking"]
@@ -176,3 +176,21 @@ def test_repeated_rows_are_no_pattern_of_holes():
         for like in (None, linear)
     ]  # fmt: skip
     assert found == [1, 0]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("started", ["self_masking"], indirect=True)
+def test_a_column_that_found_another_optimum_stays(started):
+    """Its holes would be some standard deviations away: that is no standard error."""
+    _, first, *_ = started
+    like = first.linear
+    far, near = (like.shares[0] * way * torch.eye(7)[0] for way in (2.0, 0.5))
+    for way, kept in ((far, like.values.intercept), (near, like.values.intercept + near)):
+        values = like.values._replace(intercept=like.values.intercept + way)
+        masked = like.masked._replace(linear=values, slope=3 * like.masked.slope)
+        moved = like._replace(values=values, masked=masked)
+        found = _kept(moved, like, seen=torch.full((7,), 400), n=400)
+        torch.testing.assert_close(found.values.intercept, kept)
+        torch.testing.assert_close(found.masked.linear, found.values)
+        stays = found.masked.slope == like.masked.slope
+        assert stays[:3].tolist() == [way is far, False, False]
