@@ -26,10 +26,9 @@ estimates are of these tables, so that few replications tell the bias (see the r
 Ours has its defaults but for the sizes in SETTINGS, the same for all generators: small networks
 for small tables. "one member" has one member. Which mechanism is right stands in RIGHT.
 
-The first 90 replications of Conjunction and SelfMasking with n = 500, and all rows of mechanisms
-that are not the right one but Ignorable, were made before two-valued columns started at steeper
-slopes (`likelihoods.bernoulli.steepened`); with n = 2000 that moves the logistic slope of x1 by
-.02 to .03 standard errors, and nothing else.
+Rows of one member of Conjunction and SelfMasking were made before two-valued columns started at
+steeper slopes (`likelihoods.bernoulli.steepened`); with n = 2000 that moves the logistic slope of
+x1 by .02 to .03 standard errors, and nothing else.
 
 A row of results is a chunk of ten replications: sums over those that did not fail of the error
 (estimate - truth), its square, the standard error, the width of the interval and of hits; and
