@@ -169,7 +169,7 @@ def test_hard_tables_stay_finite(latent_dim):
     m[2] = False
     m[3, 1:3] = False
     found = hole_factor_analysis(x * m, m.to(x), m, latent_dim=latent_dim, generator=generator())
-    for part in (*found.values, *found[1:]):
+    for part in (*found.values, *found[1:-1]):
         assert part.isfinite().all()
     assert found.values.loadings.shape == (5, latent_dim) == found.slopes.shape
 
@@ -179,4 +179,4 @@ def test_generator_decides_the_start():
     before = torch.get_rng_state()
     one, two = fit(x, m, latent_dim=2), fit(x, m, latent_dim=2)
     assert torch.equal(torch.get_rng_state(), before)
-    assert all(torch.equal(a, b) for a, b in zip(one[1:], two[1:], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(one[1:-1], two[1:-1], strict=True))

@@ -70,7 +70,8 @@ def test_a_prior_leaves_alone_what_it_does_not_move(imputation):
     wide, none = imputation.adjusted(WIDE).pool(regression), imputation.pool(regression)
     np.testing.assert_allclose(wide.iloc[0], none.iloc[0])
     assert wide["t"].iloc[1] > 4 * none["t"].iloc[1]
-    assert wide["df"].iloc[1] < none["df"].iloc[1] < none["dfcom"].iloc[1]
+    for found in (wide, none):
+        assert found["df"].iloc[1] < 0.8 * found["dfcom"].iloc[1]
 
 
 def test_a_prior_with_a_centre_is_settled_there(imputation):
