@@ -92,9 +92,10 @@ def test_levels_can_be_derived_and_later_ones_see_earlier_ones(imputation):
     )
 
 
-def test_inconsistent_rows_are_drawn_anew_and_counted(imputation, X):
+def test_inconsistent_rows_are_drawn_anew_and_counted(X):
+    imputation = make(bmi="ignore").fit(X).impute(X, m=8)
     before = np.stack([~ordered(table) for table in imputation])
-    assert before.sum() > 2  # the test can fail
+    assert before.sum() > 5  # the test can fail
     found = imputation.constrained(keep=ordered)
     assert found.constraints.redrawn == before.sum()
     assert found.constraints.inconsistent == 0

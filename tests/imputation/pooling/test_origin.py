@@ -12,14 +12,22 @@ from pyro_gnr import Delta, GNRImputer
 WIDE = Delta("a", stats.norm(0, 30))
 
 
-@pytest.fixture(scope="module")
-def imputation():
+def table():
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"a": rng.normal(10, 1, 60), "b": rng.normal(0, 1, 60)})
     X.loc[rng.random(60) < 0.3, "a"] = np.nan
+    return X
+
+
+def fitted(*, members):
     small = {"latent_dim": 2, "hidden": 8, "particles": 5, "imputation_particles": 50}
-    imputer = GNRImputer(**small, max_steps=4, members=3, random_state=0, verbose=False)
-    return imputer.fit(X).impute(X, m=24)
+    imputer = GNRImputer(**small, max_steps=4, members=members, random_state=0, verbose=False)
+    return imputer.fit(table())
+
+
+@pytest.fixture(scope="module")
+def imputation():
+    return fitted(members=3).impute(table(), m=24)
 
 
 def mean(table):
@@ -70,8 +78,10 @@ def test_a_prior_leaves_alone_what_it_does_not_move(imputation):
     wide, none = imputation.adjusted(WIDE).pool(regression), imputation.pool(regression)
     np.testing.assert_allclose(wide.iloc[0], none.iloc[0])
     assert wide["t"].iloc[1] > 4 * none["t"].iloc[1]
-    for found in (wide, none):
-        assert found["df"].iloc[1] < 0.8 * found["dfcom"].iloc[1]
+    # Of one member's tables: members' own degrees of freedom are a matter of their own.
+    one = fitted(members=1).impute(table(), m=24)
+    wide, none = one.adjusted(WIDE).pool(regression), one.pool(regression)
+    assert wide["df"].iloc[1] < none["df"].iloc[1] < none["dfcom"].iloc[1]
 
 
 def test_a_prior_with_a_centre_is_settled_there(imputation):
