@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pyro_gnr.data import Table
 from pyro_gnr.imputation.fitted import FittedModel
@@ -35,10 +36,17 @@ FEWEST_ROWS_TO_SPLIT = 50
 
 
 class FirstFit(NamedTuple):
-    """What training gave, and where it began."""
+    """What training gave, and where it began.
+
+    Attributes:
+        fit: history, and the step whose weights were kept.
+        started: model and guide before training.
+        rows: (n,) places in the table of the rows that the linear start was fitted to.
+    """
 
     fit: Fit
     started: Started
+    rows: Tensor
 
 
 def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> FirstFit:
@@ -57,10 +65,10 @@ def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> FirstFi
         ValueError: it gives one that cannot be used; says why.
         FloatingPointError: training diverged.
     """
-    data, validation = _held_out(imputer, fitted, table)
+    data, places, validation = _held_out(imputer, fitted, table)
     generator = torch.Generator().manual_seed(fitted.seed)
     x, observed, visible = data
-    linear = start(*fitted.members[0], x, visible, generator=generator, observed=observed)
+    linear, rows = start(*fitted.members[0], x, visible, generator=generator, observed=observed)
     check_model(fitted.model, fitted.schema.modelled)
     started = Started(*copy.deepcopy(fitted.members[0]), linear)
     fit = train(
@@ -72,7 +80,7 @@ def fit_model(imputer: GNRImputer, fitted: FittedModel, table: Table) -> FirstFi
         callback=imputer.callback,
         progress_bar=imputer.verbose,
     )
-    return FirstFit(fit, started)
+    return FirstFit(fit, started, places[rows])
 
 
 def plan_of(imputer: GNRImputer) -> TrainingPlan:
@@ -90,22 +98,23 @@ def plan_of(imputer: GNRImputer) -> TrainingPlan:
 
 def _held_out(
     imputer: GNRImputer, fitted: FittedModel, table: Table
-) -> tuple[Data, Validation | None]:
-    """Split the table into what is trained on and what is held out."""
+) -> tuple[Data, Tensor, Validation | None]:
+    """Split the table into what is trained on, the places of these rows, and what is held out."""
     data = fitted.tensors(table)
     n_rows = len(table.keys)
+    everywhere = torch.arange(n_rows, device=fitted.device)
     if imputer.validation is None or n_rows < FEWEST_ROWS_TO_SPLIT:
-        return data, None
+        return data, everywhere, None
     rng = np.random.default_rng(fitted.seed)
     shuffled = torch.from_numpy(rng.permutation(n_rows)).to(fitted.device)
     if imputer.validation == "cells":
         hidden = fitted.tensors(table.hide(imputer.validation_fraction, rng))
         some = shuffled[:LARGEST_VALIDATION]
         shown, lost = (tuple(d[some] for d in side) for side in (data, hidden))
-        return hidden, HeldOutCells(shown, lost, seed=fitted.seed)
+        return hidden, everywhere, HeldOutCells(shown, lost, seed=fitted.seed)
     # At least one row each to hold out and to train on.
     n_held = round(imputer.validation_fraction * n_rows)
     n_held = max(1, min(LARGEST_VALIDATION, n_rows - 1, n_held))
     held, kept = shuffled[:n_held], shuffled[n_held:]
     validation = HeldOutRows(tuple(d[held] for d in data), seed=fitted.seed)
-    return tuple(d[kept] for d in data), validation
+    return tuple(d[kept] for d in data), kept, validation

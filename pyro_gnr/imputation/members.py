@@ -38,6 +38,7 @@ from pyro_gnr.inference.progress import progress
 from pyro_gnr.inference.randomness import keyed_uniforms
 from pyro_gnr.inference.training import Data, TrainingPlan, local_precision, train
 from pyro_gnr.model.restart import Started, move
+from pyro_gnr.model.start import START_ROWS
 
 if TYPE_CHECKING:
     from pyro_gnr.imputation.imputer import GNRImputer
@@ -79,7 +80,7 @@ def drawn_rows(weights: Tensor, keys: Tensor, *, seed: int) -> Tensor:
         tensor([0, 0, 2])
     """
     above = keyed_uniforms(keys, (len(keys),), seed=seed, site="rows", row_dim=0)
-    times = (weights.double() + above).floor().long()
+    times = (weights + above).floor().long()
     rows = torch.repeat_interleave(torch.arange(len(keys)), times)
     return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
 
@@ -108,7 +109,7 @@ def fit_members(
         imputer: whose arguments say how many members, and in how many processes.
         fitted: the first fit's model and guide.
         table: the training table.
-        first: how the first fit went.
+        first: how the first fit went, and where it began.
 
     Returns:
         The members; the same for any number of processes.
@@ -120,7 +121,11 @@ def fit_members(
     data, keys = fitted.tensors(table), torch.from_numpy(table.keys.view(np.int64))
     seeds = [member_seed(fitted.seed, g + 1) for g in range(int(imputer.members))]
     jobs = imputer.n_jobs if fitted.device.type == "cpu" else 1
-    fit = partial(_fit_member, fitted.members[0], first.started, data, keys, plan=plan)
+    # A large table's start saw some of its rows. Others would move all members alike.
+    among = torch.arange(len(keys)) if len(keys) <= START_ROWS else first.rows.cpu()
+    fit = partial(
+        _fit_member, fitted.members[0], first.started, data=data, keys=keys, among=among, plan=plan
+    )
     dtype = torch.get_default_dtype()
     # As they come, so that the bar moves.
     work = Parallel(n_jobs=jobs, return_as="generator")(
@@ -137,19 +142,21 @@ def fit_members(
 def _fit_member(
     fitted: Member,
     started: Started,
+    *,
     data: Data,
     keys: Tensor,
-    *,
+    among: Tensor,
     plan: TrainingPlan,
     seed: int,
     dtype: torch.dtype,
 ) -> Member:
     member = copy.deepcopy(fitted)
     weights = bootstrap_weights(keys, seed=seed)
-    rows = drawn_rows(weights, keys, seed=seed).to(data[0].device)
+    rows = among[drawn_rows(weights[among], keys[among], seed=seed)].to(data[0].device)
     x, observed, visible = data
+    share = len(among) / len(keys)
     with _one_thread(), local_precision(dtype):
-        move(member, started, x, visible, observed=observed, rows=rows)
+        move(member, started, x=x, observed=observed, visible=visible, rows=rows, share=share)
         train(*member, data, plan=plan, seed=seed, row_weights=weights.to(x))
     return member
 

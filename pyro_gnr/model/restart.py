@@ -1,9 +1,10 @@
 r"""How the start of training moves when rows are weighted anew, and a trained fit with it.
 
-A member of an ensemble is to be where training on its own rows would have ended: at
+A member of an ensemble is to be where training on its own rows would have ended: about at
 theta + (theta'_0 - theta_0), where theta is the trained fit, theta_0 where it started and theta'_0
-where it would have started from the rows of the member. Few steps of training then have little
-left to do. From theta itself, they did not get there: what values are imputed hangs on directions
+where it would have started from the rows of the member, calibrated scales, centres and cut points
+(and so the rates of levels) being those of the table. Few steps of training then have little left
+to do. From theta itself, they did not get there: what values are imputed hangs on directions
 in which the bound is flat, most of all with mechanisms whose holes tell of values, and intervals
 were too narrow (`bench_coverage.py`).
 
@@ -25,11 +26,11 @@ from pyro_gnr.model.guide import Guide
 from pyro_gnr.model.hole_factors import HoleFactors
 from pyro_gnr.model.linear import LinearModel
 from pyro_gnr.model.masked_linear import MaskedLinear
-from pyro_gnr.model.start import START_ROWS, LinearStart, linear_start, place
+from pyro_gnr.model.start import LinearStart, linear_start, place
 
 __all__ = ["Started", "move"]
 
-# A column that fewer of the rows show stays as it was: its noise would be 0.
+# A column that fewer different rows show stays as it was: its noise would be 0.
 FEWEST = 10
 # So does one that masks itself, where its holes would move by more than this over sqrt(n) standard
 # deviations: a threshold at the other end of what is observed is another optimum, no standard
@@ -49,11 +50,12 @@ class Started(NamedTuple):
 def move(
     pair: tuple[GNR, Guide],
     started: Started,
-    x: Tensor,
-    visible: Tensor,
     *,
+    x: Tensor,
     observed: Tensor,
+    visible: Tensor,
     rows: Tensor,
+    share: float = 1.0,
 ) -> None:
     """Move a trained model and guide, in place, as their start moves with the rows.
 
@@ -61,26 +63,29 @@ def move(
         pair: trained from `started`.
         started: copies of model and guide before training.
         x: (N, D) values.
-        visible: (N, D) bool.
         observed: (N, D) bool, m.
-        rows: (n,) places of rows, drawn with repetition, in random order; of more than
-            `START_ROWS` the first are taken, and the way is shortened to that of n.
+        visible: (N, D) bool.
+        rows: (n,) places of rows, drawn with repetition.
+        share: of the table's rows from which they were drawn; of few the start moves further than
+            the table's would, and the way is shortened by the root of it.
     """
-    *first, like = started
+    like = started.linear
     model, guide = copy.deepcopy((started.model, started.guide))
-    shorter = math.sqrt(min(START_ROWS / len(rows), 1.0))
-    rows = rows[:START_ROWS]
     generator = torch.Generator()
     generator.set_state(like.state)
     linear = linear_start(
         model, guide.encoder, x[rows], visible[rows],
         observed=observed[rows], generator=generator, like=like,
     )  # fmt: skip
-    seen = visible[rows].sum(0)[guide.encoder.features.column]
-    place(model, guide, _kept(_turned(linear, like), like, seen=seen, n=len(rows)))
-    there, here = (dict(nn.ModuleList(m).named_parameters()) for m in ((model, guide), first))
+    told = visible[rows.unique()].sum(0) >= FEWEST
+    column = guide.encoder.features.column
+    place(model, guide, _kept(_turned(linear, like), like, told=told, column=column, n=len(rows)))
+    there, here = (
+        dict(nn.ModuleList(modules).named_parameters())
+        for modules in ((model, guide), (started.model, started.guide))
+    )
     for name, parameter in nn.ModuleList(pair).named_parameters():
-        parameter.add_(shorter * (there[name] - here[name]))
+        parameter.add_(math.sqrt(share) * (there[name] - here[name]))
 
 
 def _turned(linear: LinearStart, like: LinearStart) -> LinearStart:
@@ -102,20 +107,29 @@ def _stacked(linear: LinearStart) -> Tensor:
     return torch.cat([linear.values.loadings, linear.holes.slopes])
 
 
-def _kept(linear: LinearStart, like: LinearStart, *, seen: Tensor, n: int) -> LinearStart:
-    """Keep what too few of the n rows tell of, `seen` (F,) each, and other optima's."""
-    near = _near(linear, like, n)
-    values = _by_row((seen >= FEWEST) & near, linear.values, like.values)
-    holes, masked, shares = like.holes, like.masked, like.shares
-    if holes is not None and linear.holes is not None:
-        holes = _kept_holes(linear.holes, holes)._replace(values=values)
-    if linear.masked is not None and linear.shares is not None:
-        masked, shares = linear.masked, linear.shares
-        if like.masked is not None and like.shares is not None:
-            same = ((masked.slope != 0) == (like.masked.slope != 0)) & near
-            masked = MaskedLinear(values, *_where(same, masked[1:], like.masked[1:]))
-            (shares,) = _where(same, (shares,), (like.shares,))
-    return linear._replace(values=values, holes=holes, masked=masked, shares=shares)
+def _kept(
+    linear: LinearStart, like: LinearStart, *, told: Tensor, column: Tensor, n: int
+) -> LinearStart:
+    """Keep what too few rows tell of, and what is of another optimum.
+
+    Args:
+        linear: of n rows.
+        like: what is kept.
+        told: (D,) bool, whether enough rows show the column.
+        column: (F,) place of each feature's column.
+        n: number of rows.
+    """
+    known = told[column] & _near(linear, like, n)
+    values = _by_row(known, linear.values, like.values)
+    linear = linear._replace(values=values)
+    if linear.holes is not None and like.holes is not None:
+        holes = _kept_holes(linear.holes, like.holes, told)
+        linear = linear._replace(holes=holes._replace(values=values))
+    if linear.masked is not None and like.masked is not None:
+        known = known & ((linear.masked.slope != 0) == (like.masked.slope != 0))
+        masked = MaskedLinear(values, *_where(known, linear.masked[1:], like.masked[1:]))
+        linear = linear._replace(masked=masked, shares=like.shares)
+    return linear
 
 
 def _near(linear: LinearStart, like: LinearStart, n: int) -> Tensor:
@@ -130,9 +144,9 @@ def _by_row(known: Tensor, new: LinearModel, old: LinearModel) -> LinearModel:
     return LinearModel(loadings, *_where(known, new[1:], old[1:]))
 
 
-def _kept_holes(new: HoleFactors, old: HoleFactors) -> HoleFactors:
-    """Keep a column that had enough holes to take part in one of the two only."""
-    same = (new.slopes != 0).any(1) == (old.slopes != 0).any(1)
+def _kept_holes(new: HoleFactors, old: HoleFactors, told: Tensor) -> HoleFactors:
+    """Keep a column, too, that had enough holes to take part in one of the two only."""
+    same = told & ((new.slopes != 0).any(1) == (old.slopes != 0).any(1))
     (slopes,) = _where(same[:, None], (new.slopes,), (old.slopes,))
     intercept, value, noise = _where(
         same, (new.intercept, new.value, new.noise), (old.intercept, old.value, old.noise)

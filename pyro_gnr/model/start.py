@@ -21,7 +21,7 @@ from pyro_gnr.model.propagation import Cells
 
 __all__ = ["START_ROWS", "LinearStart", "linear_start", "place", "start"]
 
-# Rows that the linear start is fitted to: more change nothing but the time.
+# Rows that the linear start is fitted to: more take time and change little that training does not.
 START_ROWS = 4096
 
 # Floors of the factor model's noise variances, features having variance 1. A logistic likelihood
@@ -41,7 +41,8 @@ class LinearStart(NamedTuple):
         holes: of the holes, for a mechanism that makes use of it.
         masked: of features that are missing by their own values, and of these holes.
         shares: (F,) missing share of each of those, else 0.
-        state: of the generator before the EM steps, which end alike from where they began alike.
+        state: of the generator before the EM steps: a start of other rows that begins there ends
+            near this one (`pyro_gnr.model.restart`).
     """
 
     values: LinearModel
@@ -60,7 +61,7 @@ def start(
     *,
     generator: torch.Generator,
     observed: Tensor | None = None,
-) -> LinearStart:
+) -> tuple[LinearStart, Tensor]:
     """Start model and guide at a linear model of the visible cells and of the holes.
 
     For `Conjunction` that is the factor analysis of values and holes together, in which holes have
@@ -78,7 +79,7 @@ def start(
         observed: (N, D) bool, m; None leaves the mechanism as it was built.
 
     Returns:
-        The linear model.
+        The linear model, and the places (n,) of the rows that it was fitted to.
     """
     rows = torch.randperm(len(x), generator=generator)[:START_ROWS].to(x.device)
     guide.encoder.features.fit(x, visible)
@@ -94,7 +95,7 @@ def start(
         _widen(model, guide.encoder.features, linear.values)
     place(model, guide, linear)
     model.prior.start(x[rows], (visible if observed is None else observed)[rows], visible[rows])
-    return linear
+    return linear, rows
 
 
 def linear_start(
@@ -116,7 +117,8 @@ def linear_start(
         visible: (N, D) bool.
         observed: (N, D) bool, m; None leaves the holes out.
         generator: CPU generator for the start of the EM steps.
-        like: of other rows: holes get no more factors, and no column another direction.
+        like: a start of other rows, from whose `state` the generator departs: holes get no more
+            factors, no column another direction, and the steps are the same.
     """
     # A mechanism that does not count leaves all directions to the values.
     holes = None if observed is None or model.mask_weight == 0 else observed
@@ -124,11 +126,12 @@ def linear_start(
     signs = None if holes is None else model.m_given_ux.signs()
     if holes is None or signs is None:
         return linear
+    # Columns whose direction is to be found take part, whatever was found of them.
+    cells = _own_cells(encoder, x, visible, holes, signs)
+    if not cells.masked.any() if like is None else like.masked is None:
+        return linear
     if like is not None and like.masked is not None:
         signs = _found(encoder.features, signs, like.masked)
-    cells = _own_cells(encoder, x, visible, holes, signs)
-    if not cells.masked.any():
-        return linear
     fit = _masked_fit(model, encoder, cells, signs=signs, linear=linear, generator=generator)
     shares = cells.masked.mean(0) * (fit.slope != 0)
     return linear._replace(values=fit.linear, masked=fit, shares=shares)
@@ -136,7 +139,7 @@ def linear_start(
 
 @torch.no_grad()
 def place(model: GNR, guide: Guide, linear: LinearStart) -> None:
-    """Set what model and guide have of a linear model; calibrated scales stay as they are."""
+    """Set what model and guide have of a linear model; what is calibrated stays as it is."""
     encoder, mechanism = guide.encoder, model.m_given_ux
     if linear.holes is not None:
         mechanism.start(linear.holes.slopes, linear.holes.intercept)

@@ -9,7 +9,6 @@ import torch
 from scipy.stats import ortho_group
 
 from pyro_gnr.data import Schema
-from pyro_gnr.model import restart
 from pyro_gnr.model.assemble import assemble
 from pyro_gnr.model.restart import Started, _kept, _turned, move
 from pyro_gnr.model.start import linear_start, start
@@ -40,7 +39,7 @@ def started(request, table):
     pair = assemble(
         schema.modelled, n_rows=len(x), latent_dim=3, hidden=4, mechanism=request.param
     )
-    linear = start(*pair, x, observed, generator=generator(), observed=observed)
+    linear, _ = start(*pair, x, observed, generator=generator(), observed=observed)
     return pair, Started(*copy.deepcopy(pair), linear), x, observed
 
 
@@ -48,11 +47,11 @@ def parameters(pair):
     return torch.cat([p.flatten() for p in torch.nn.ModuleList(pair).parameters()])
 
 
-def moved(started, rows):
+def moved(started, rows, share=1.0):
     """Move the pair, and give how far."""
     pair, first, x, observed = started
     before = parameters(pair).clone()
-    move(pair, first, x, observed, observed=observed, rows=rows)
+    move(pair, first, x=x, observed=observed, visible=observed, rows=rows, share=share)
     return parameters(pair) - before
 
 
@@ -88,7 +87,7 @@ def test_where_training_changed_nothing_the_start_of_the_rows_is_reached(started
 
 @torch.no_grad()
 def test_training_is_carried_along(started):
-    """The way does not hang on where training went."""
+    """The way is added to what training made of the start, of which it knows nothing."""
     (model, guide), first, x, observed = started
     other = copy.deepcopy((model, guide))
     for p in torch.nn.ModuleList(other).parameters():
@@ -114,13 +113,12 @@ def test_factors_are_turned_to_those_of_the_first_start(started):
 
 
 @torch.no_grad()
-def test_fewer_rows_than_there_are_move_it_less(started, monkeypatch):
+def test_a_share_of_the_rows_moves_it_less(started):
     """A start of n of N rows has sqrt(N / n) times the standard error."""
     pair, *rest = started
-    other, rows = copy.deepcopy(pair), drawn(400)
-    far = moved((other, *rest), rows[:100])
-    monkeypatch.setattr(restart, "START_ROWS", 100)
-    torch.testing.assert_close(moved((pair, *rest), rows), 0.5 * far)
+    other, rows = copy.deepcopy(pair), drawn(100)
+    far = moved((other, *rest), rows)
+    torch.testing.assert_close(moved((pair, *rest), rows, 0.25), 0.5 * far)
 
 
 @torch.no_grad()
@@ -138,6 +136,35 @@ def test_a_column_that_no_row_shows_stays(started):
 
 
 @torch.no_grad()
+def test_rows_that_are_few_move_nothing(started):
+    """Ten times the same row is one row: noises and thresholds would be those of a point."""
+    assert moved(started, drawn(9).repeat(20)).abs().max() == 0.0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("mechanism", ["self_masking", "selection"])
+def test_the_rows_of_the_start_move_nothing_where_no_column_masks_itself(mechanism):
+    """Then the first start went on from the values' factor analysis, and so does this."""
+    rng = np.random.default_rng(2)
+    x = np.exp(0.4 * rng.normal(size=(400, 1)) + 0.3 * rng.normal(size=(400, 5)))
+    table = pd.DataFrame(np.where(rng.random((400, 5)) < 0.3, np.nan, x))
+    schema = Schema.learn(table, dict.fromkeys(range(3), "positive"))
+    encoded = schema.encode(table)
+    x, observed = torch.tensor(encoded.values), torch.tensor(encoded.observed)
+    gamma = {schema.modelled[j].name: "gamma" for j in range(3)}
+    pair = assemble(
+        schema.modelled, n_rows=400, latent_dim=2, hidden=4, mechanism=mechanism,
+        likelihoods=gamma,
+    )  # fmt: skip
+    linear, _ = start(*pair, x, observed, generator=generator(), observed=observed)
+    assert linear.masked is not None
+    assert not linear.masked.slope.any()
+    first = Started(*copy.deepcopy(pair), linear)
+    rows = torch.randperm(400, generator=generator())
+    assert moved((pair, first, x, observed), rows).abs().max() < 1e-4
+
+
+@torch.no_grad()
 def test_a_direction_that_was_found_is_kept(table):
     """Rows drawn anew are no reason to turn a column's direction round."""
     schema = Schema.learn(table, {"x6": "binary"})
@@ -147,7 +174,7 @@ def test_a_direction_that_was_found_is_kept(table):
         schema.modelled, n_rows=400, latent_dim=3, hidden=4, mechanism="self_masking"
     )
     assert model.m_given_ux.signs().isnan().any()
-    linear = start(model, guide, x, observed, generator=generator(), observed=observed)
+    linear, _ = start(model, guide, x, observed, generator=generator(), observed=observed)
     found = [
         linear_start(
             model, guide.encoder, -x, observed, observed=observed, generator=generator(), like=like
@@ -166,7 +193,7 @@ def test_repeated_rows_are_no_pattern_of_holes():
     encoded = schema.encode(table)
     x, observed = torch.tensor(encoded.values), torch.tensor(encoded.observed)
     model, guide = assemble(schema.modelled, n_rows=400, latent_dim=3, hidden=4)
-    linear = start(model, guide, x, observed, generator=generator(), observed=observed)
+    linear, _ = start(model, guide, x, observed, generator=generator(), observed=observed)
     rows = drawn(40).repeat(10)
     found = [
         linear_start(
@@ -188,8 +215,8 @@ def test_a_column_that_found_another_optimum_stays(started):
     for way, kept in ((far, like.values.intercept), (near, like.values.intercept + near)):
         values = like.values._replace(intercept=like.values.intercept + way)
         masked = like.masked._replace(linear=values, slope=3 * like.masked.slope)
-        moved = like._replace(values=values, masked=masked)
-        found = _kept(moved, like, seen=torch.full((7,), 400), n=400)
+        there = like._replace(values=values, masked=masked)
+        found = _kept(there, like, told=torch.ones(7) > 0, column=torch.arange(7), n=400)
         torch.testing.assert_close(found.values.intercept, kept)
         torch.testing.assert_close(found.masked.linear, found.values)
         stays = found.masked.slope == like.masked.slope

@@ -103,6 +103,9 @@ class Likelihood(Part):
     def start(self, linear: LinearModel, scale: FeatureScale) -> None:
         """Start from a linear model of the features; by default training starts at random.
 
+        It is called on copies again, with the rows of an ensemble's members: set what follows
+        from the arguments and from `calibrate`, draw nothing, add to nothing.
+
         Args:
             linear: of the features of this likelihood's columns.
             scale: how these features were standardised.

@@ -90,6 +90,9 @@ class Mechanism(Part):
     def start(self, slopes: Tensor, intercept: Tensor) -> None:
         """Start from P(m_j = 1 | z) = Phi(a_j' z + b_j); by default it stays as it was built.
 
+        As `start_own`, it is called on copies again, with the rows of an ensemble's members: set
+        what follows from the arguments and from `calibrate`, draw nothing, add to nothing.
+
         Args:
             slopes: (D, L) a, 0 for columns without holes.
             intercept: (D,) b.
