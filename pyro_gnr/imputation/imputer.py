@@ -65,7 +65,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             "bounded(0, 20)"), "count" (0, 1, 2, ...), "binary", "categorical", "ordinal",
             "censored", "censored_log" or "ignore" by column name; others go by dtype and values
             (see `Schema.learn`).
-        latent_dim: L, the numbers in z; None takes one less than the features, at most 16.
+        latent_dim: L, the numbers in z; None takes one less than the features, at most 16, but
+            under Conjunction three for each pattern of columns that are missing together.
         hidden: units in the hidden layers of decoder and encoder; 0 makes both linear.
         fusion: "deterministic" u = f(z); or random u, "replayed" or "amortised" by the guide.
         particles: K of the training bound.
@@ -199,7 +200,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         schema = self._learn(X, settings.likelihoods)
         table = schema.encode(X, row_key=self.row_key)
         seed = _seed(self.random_state)
-        settings = settings.sized(latent_dim_for(schema, self.latent_dim), len(table.keys))
+        settings = settings.sized(latent_dim_for(self, settings, table), len(table.keys))
         with local_seed(seed, device):
             model, guide = assemble(schema.modelled, **settings.assembly())
         check_values(model, schema.modelled, table.values, table.observed, training=True)

@@ -28,7 +28,8 @@ NOTES = {
     "mechanism": f"Why cells are missing: {', '.join(MECHANISMS)}; with arguments as in "
     '{ name = "self_masking", direction = "high" }. No data can test it.',
     "prior": f"Distribution of the latent z: {', '.join(PRIORS)}; with arguments likewise.",
-    "latent_dim": "Numbers in z, >= 1; if not set, one less than the features, at most 16.",
+    "latent_dim": "Numbers in z, >= 1; if not set, one less than the features, at most 16, or "
+    "three for each pattern of columns that are missing together.",
     "hidden": "Units in the hidden layers of decoder and encoder; 0 makes both linear.",
     "fusion": f"How the layer u follows from z: {', '.join(FUSIONS)}.",
     "particles": "Importance samples of a row in training.",

@@ -35,7 +35,7 @@ from pyro_gnr.model.propagation import (
     no_sites,
 )
 
-__all__ = ["HoleFactors", "hole_factor_analysis", "own_factors"]
+__all__ = ["HoleFactors", "hole_factor_analysis", "hole_patterns", "own_factors"]
 
 # Prior precision, a row, of a loading that is to stay 0.
 FIXED = 1e6
@@ -46,14 +46,17 @@ HOLE_RIDGE, WEAKEST = 0.01, 1e-3
 # simulated tables 0 left a fifth of a standard deviation to t where one factor, weak in the
 # values, drives all holes, and 0.1 left blocks by chance to s.
 OWN_RIDGE = 0.02
-# Of the factors, this share at most is left to the holes; of two, one. Where there is one factor,
-# it is the values', and the holes' own one is left out once the others have been found beside it.
-LARGEST_SHARE = 1 / 3
+# Of the factors, one in so many at most is left to the holes; of two, one. Where there is one
+# factor, it is the values', and the holes' own one is left out once the others have been found
+# beside it.
+ONE_IN = 3
 # Holes that a column must have to take part, or a tenth of a small table's rows: two columns with
 # less that share one are no pattern.
 FEWEST = 10
 # Rates of columns in which hardly a cell, or nearly all, are missing.
 SMALLEST_RATE = 1e-3
+# Of an eigenvalue over 1: where a factor is asked for, loadings of 0 would never grow.
+SMALLEST_EXCESS = 1e-2
 
 
 class HoleFactors(NamedTuple):
@@ -76,7 +79,7 @@ class HoleFactors(NamedTuple):
     own: int
 
 
-def own_factors(m: Tensor, most: int) -> Tensor:
+def own_factors(m: Tensor, most: int, *, exactly: int | None = None) -> Tensor:
     """Give the first loadings of the factors that are left to the holes, (D, K).
 
     K is the number of eigenvalues of the holes' correlation matrix that holes by chance would not
@@ -86,6 +89,7 @@ def own_factors(m: Tensor, most: int) -> Tensor:
     Args:
         m: (N, D), 1 where observed, else 0.
         most: K at most.
+        exactly: K, whatever the eigenvalues; one fewer than columns at most.
 
     Example:
         >>> sick = torch.rand(500, 1, generator=torch.Generator().manual_seed(0)) < 0.3
@@ -97,9 +101,30 @@ def own_factors(m: Tensor, most: int) -> Tensor:
     scaled = centred / centred.square().mean(0).clamp(min=SMALLEST_RATE).sqrt()
     values, vectors = torch.linalg.eigh(scaled.T @ scaled / n)
     edge = (1 + math.sqrt(n_columns / n)) ** 2
-    k = min(int((values > edge).sum()), most, max(n_columns - 1, 0))
+    k = min(int((values > edge).sum()), most) if exactly is None else exactly
+    k = min(k, max(n_columns - 1, 0))
     top = slice(n_columns - k, n_columns)
-    return vectors[:, top] * (values[top] - 1.0).sqrt()
+    return vectors[:, top] * (values[top] - 1.0).clamp(min=SMALLEST_EXCESS).sqrt()
+
+
+def hole_patterns(observed: Tensor) -> int:
+    """Count the factors that holes ask for, were there as many; see `own_factors`.
+
+    Args:
+        observed: (N, D) bool, m.
+
+    Example:
+        >>> chances = torch.rand(500, 2, generator=torch.Generator().manual_seed(0))
+        >>> hole_patterns((chances < 0.7).repeat(1, 3))  # columns 1, 3, 5 and columns 2, 4, 6
+        2
+    """
+    m = observed[:, _have_holes(observed)]
+    return own_factors(m.to(torch.get_default_dtype()), most=m.shape[1]).shape[1]
+
+
+def _have_holes(observed: Tensor) -> Tensor:
+    """Whether a column has holes enough to take part, (D,)."""
+    return (~observed).sum(0) >= min(FEWEST, max(len(observed) // 10, 1))
 
 
 @torch.no_grad()
@@ -109,7 +134,7 @@ def hole_factor_analysis(
     observed: Tensor,
     *,
     latent_dim: int,
-    most_own: int | None = None,
+    own: int | None = None,
     steps: int = 60,
     smallest_noise: float | Tensor = 0.01,
     generator: torch.Generator,
@@ -122,7 +147,7 @@ def hole_factor_analysis(
         observed: (N, D) bool, m.
         latent_dim: L, shared factors and the holes' own ones (`own_factors`), which are
             a third of them at most, or one of two.
-        most_own: number of the latter at most: rows drawn with repetition look more alike.
+        own: number of the latter, if it is known: rows drawn with repetition look more alike.
         steps: EM steps, after those of the values alone.
         smallest_noise: floor of the noise variances of the values, one number or (F,).
         generator: source of the random start.
@@ -130,20 +155,20 @@ def hole_factor_analysis(
     Returns:
         The fitted model.
     """
-    with_holes = (~observed).sum(0) >= min(FEWEST, max(len(observed) // 10, 1))
+    with_holes = _have_holes(observed)
     m = observed[:, with_holes].to(features.dtype)
-    most = max(int(LARGEST_SHARE * latent_dim), 1)
-    own = own_factors(m, most=most if most_own is None else min(most, most_own))
+    most = max(latent_dim // ONE_IN, 1)
+    first = own_factors(m, most=most, exactly=own)
     values = factor_analysis(
         features,
         visible,
-        latent_dim=max(latent_dim - own.shape[1], 1),
+        latent_dim=max(latent_dim - first.shape[1], 1),
         steps=EARLY,
         smallest_noise=smallest_noise,
         generator=generator,
     )
     level = torch.special.ndtri(m.mean(0).clamp(SMALLEST_RATE, 1 - SMALLEST_RATE))
-    model, ridge = _with_holes(values, level, own=own)
+    model, ridge = _with_holes(values, level, own=first)
     cells, n_features = _side_by_side(features, visible, m), features.shape[1]
     floor = torch.ones_like(model.noise)
     floor[:n_features] = torch.as_tensor(smallest_noise)
@@ -154,7 +179,7 @@ def hole_factor_analysis(
         model = maximise(cells, sites=sites, model=model, posterior=posterior, ridge=ridge)
         model = _kept(model, level, floor=floor)
     model = model._replace(loadings=model.loadings[:, :latent_dim])
-    return _of_all_columns(model, sites, m, with_holes=with_holes, own=own.shape[1])
+    return _of_all_columns(model, sites, m, with_holes=with_holes, own=first.shape[1])
 
 
 def _with_holes(values: LinearModel, level: Tensor, *, own: Tensor) -> tuple[LinearModel, Tensor]:

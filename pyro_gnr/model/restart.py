@@ -119,6 +119,9 @@ def _kept(
         column: (F,) place of each feature's column.
         n: number of rows.
     """
+    if linear.holes is not None and like.holes is not None:
+        # Of fewer columns with holes enough: axes of values and of holes would be mixed.
+        told = told & (linear.holes.own == like.holes.own)
     known = told[column] & _near(linear, like, n)
     values = _by_row(known, linear.values, like.values)
     linear = linear._replace(values=values)

@@ -117,7 +117,7 @@ def linear_start(
         visible: (N, D) bool.
         observed: (N, D) bool, m; None leaves the holes out.
         generator: CPU generator for the start of the EM steps.
-        like: a start of other rows, from whose `state` the generator departs: holes get no more
+        like: a start of other rows, from whose `state` the generator departs: holes get as many
             factors, no column another direction, and the steps are the same.
     """
     # A mechanism that does not count leaves all directions to the values.
@@ -183,7 +183,7 @@ def _linear(
         seen,
         holes,
         latent_dim=latent_dim,
-        most_own=None if like is None or like.holes is None else like.holes.own,
+        own=None if like is None or like.holes is None else like.holes.own,
         smallest_noise=floor,
         generator=generator,
     )

@@ -9,6 +9,7 @@ import torch
 from scipy.stats import ortho_group
 
 from pyro_gnr.data import Schema
+from pyro_gnr.inference.training import local_precision
 from pyro_gnr.model.assemble import assemble
 from pyro_gnr.model.restart import Started, _kept, _turned, move
 from pyro_gnr.model.start import linear_start, start
@@ -185,24 +186,69 @@ def test_a_direction_that_was_found_is_kept(table):
     assert found[1].tolist() == [1, 1, 1]
 
 
-@torch.no_grad()
-def test_repeated_rows_are_no_pattern_of_holes():
+def six_numbers(*, together):
+    """400 rows, 30 % of whose cells are missing at random; of three columns together."""
     rng = np.random.default_rng(0)
-    table = pd.DataFrame(np.where(rng.random((400, 6)) < 0.3, np.nan, rng.normal(size=(400, 6))))
-    schema = Schema.learn(table)
-    encoded = schema.encode(table)
-    x, observed = torch.tensor(encoded.values), torch.tensor(encoded.observed)
+    holes = rng.random((400, 6)) < 0.3
+    holes[:, :3] = holes[:, :1] if together else holes[:, :3]
+    schema = Schema.learn(pd.DataFrame(np.where(holes, np.nan, rng.normal(size=(400, 6)))))
+    x = torch.from_numpy(np.where(holes, 0.0, rng.normal(size=(400, 6))))
+    return schema, x, torch.from_numpy(~holes)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("together", [False, True])
+def test_a_draw_has_as_many_factors_of_holes(together):
+    """Rows drawn anew look more alike than they are, or by chance less."""
+    schema, x, observed = six_numbers(together=together)
+    _, _, other = six_numbers(together=not together)
     model, guide = assemble(schema.modelled, n_rows=400, latent_dim=3, hidden=4)
     linear, _ = start(model, guide, x, observed, generator=generator(), observed=observed)
-    rows = drawn(40).repeat(10)
     found = [
         linear_start(
-            model, guide.encoder, x[rows], observed[rows],
-            observed=observed[rows], generator=generator(), like=like,
-        ).holes.own
+            model, guide.encoder, x, other, observed=other, generator=generator(), like=like
+        )
         for like in (None, linear)
     ]  # fmt: skip
-    assert found == [1, 0]
+    assert [fit.holes.own for fit in found] == [not together, together]
+    assert all(part.isfinite().all() for part in found[1].values)
+    # Of fewer columns with holes there are fewer factors at most: then nothing moves.
+    everywhere = torch.ones(6) > 0
+    kept = _kept(found[0], linear, told=everywhere, column=torch.arange(6), n=400)
+    torch.testing.assert_close(kept.values, linear.values)
+    torch.testing.assert_close(kept.holes.slopes, linear.holes.slopes)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dtype": torch.float32},
+        {"prior": "vamp"},
+        {"prior": "gaussian_mixture"},
+        {"mask_weight": 0.0},
+    ],
+    ids=str,
+)
+def test_parts_of_every_sort_move(table, options):
+    schema = Schema.learn(table, {"x6": "binary"})
+    encoded, dtype = schema.encode(table), options.pop("dtype", torch.float64)
+    x, observed = torch.tensor(encoded.values, dtype=dtype), torch.tensor(encoded.observed)
+    with local_precision(dtype):
+        pair = assemble(schema.modelled, n_rows=400, latent_dim=3, hidden=4, **options)
+        linear, _ = start(*pair, x, observed, generator=generator(), observed=observed)
+        first = Started(*copy.deepcopy(pair), linear)
+        own = [(p, p.clone()) for p in pair[0].prior.parameters()]
+        way = moved((pair, first, x, observed), drawn(400))
+    assert way.dtype == dtype
+    assert way.isfinite().all()
+    assert way.abs().max() > 0.01
+    # A prior has what the table's rows gave it; a Vamp prior's encoder is the guide's.
+    shared = {id(p) for p in pair[1].parameters()}
+    assert all(torch.equal(p, before) for p, before in own if id(p) not in shared)
+    head = pair[0].m_given_ux.head.weight
+    assert (linear.holes is None) == (options.get("mask_weight") == 0.0)
+    assert torch.equal(head, first.model.m_given_ux.head.weight) == (linear.holes is None)
 
 
 @torch.no_grad()
