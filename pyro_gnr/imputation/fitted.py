@@ -15,9 +15,10 @@ from torch import Tensor
 
 from pyro_gnr.data import Schema, Table
 from pyro_gnr.imputation.mixtures import Blend, Mixture, Particles, blend
-from pyro_gnr.inference.posterior import Posterior, infer, resample
+from pyro_gnr.inference.posterior import Posterior, resample
 from pyro_gnr.inference.progress import progress
 from pyro_gnr.inference.randomness import keyed_uniforms
+from pyro_gnr.inference.recentring import infer_recentred
 from pyro_gnr.model.gnr import GNR
 from pyro_gnr.model.guide import Guide
 from pyro_gnr.model.intervals import knowing
@@ -103,6 +104,7 @@ class FittedModel:
         particles: K of the importance posterior, shared among the members.
         seed: of all row-keyed draws.
         device: where the networks are.
+        pilots: how often proposals are moved to where their particles have weight.
         show_progress: whether long work shows a bar on a terminal.
         configuration: of the imputer that was fitted, with the seed of its fit, as plain values.
     """
@@ -112,6 +114,7 @@ class FittedModel:
     particles: int
     seed: int
     device: torch.device
+    pilots: int = 0
     show_progress: bool = False
     configuration: Mapping[str, Any] = field(default_factory=dict)
 
@@ -199,6 +202,11 @@ class FittedModel:
             keys, tuple(columns.batch_shape), seed=seed, site="x_missing", row_dim=1
         )
         return transport(columns, uniforms)
+
+    def pareto_k(self, table: Table, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Give Pareto k of the weights of some rows, (n,), with the first member's particles."""
+        batches = replace(self, show_progress=False)._posteriors(table, rows, members=[0])
+        return torch.cat([batch.posterior.pareto_k for [batch] in batches]).cpu().numpy()
 
     def intervals(self, table: Table, probabilities: Tensor) -> Intervals:
         """Summarise each missing cell's weighted mixture, found in one pass of inference."""
@@ -349,9 +357,9 @@ class FittedModel:
         # The model itself, whatever weight the holes had in training.
         model = member.model.at_mask_weight(1.0 if holes else 0.0)
         m = observed if holes else torch.ones_like(observed)
-        posterior = infer(
+        posterior = infer_recentred(
             model, member.guide, x, m, visible,
-            particles=self.particles_each, keys=keys, seed=seed,
+            particles=self.particles_each, keys=keys, seed=seed, pilots=self.pilots,
         )  # fmt: skip
         return Batch(member, seed, rows, keys, x, observed, visible, posterior)
 

@@ -28,6 +28,7 @@ from pyro_gnr.imputation.fitting import fit_model
 from pyro_gnr.imputation.ledger import warn_of_learnt_directions
 from pyro_gnr.imputation.members import fit_members
 from pyro_gnr.imputation.multiple import MultipleImputation
+from pyro_gnr.imputation.pilots import with_pilots
 from pyro_gnr.imputation.settings import (
     Settings,
     check_settings,
@@ -86,7 +87,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         validation_fraction: share of rows or observed cells held out, in (0, 1).
         patience: evaluations (100 steps apart) without progress before training stops.
         imputation_particles: K of the importance posterior that imputes; members share them, down
-            to 200 each.
+            to 200 each. If more than 5 % of the training rows then have a Pareto k above 0.7, one
+            or two pilot runs move the proposals first, which takes two or three times as long.
         row_key: name of a column that identifies rows (carried along, not modelled, unless
             `kinds` says how); None: index label and content do.
         random_state: seed; the same seed and row give the same draws in any batch or order.
@@ -217,7 +219,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if self.members > 1:
             members = fit_members(self, fitted, table, first=first)
             fitted = replace(fitted, members=members)
-        self._keep(fitted, settings, first.fit)
+        self._keep(with_pilots(fitted, table), settings, first.fit)
 
     def _kinds(self, X: Any) -> dict[str, str]:
         """The caller's kinds; a row key names rows, and is modelled only if they say so."""

@@ -100,6 +100,7 @@ def _manifest(imputer: GNRImputer) -> dict[str, Any]:
         "parts": _parts(fitted),
         "latent_dim": imputer._settings.latent_dim,
         "n_rows": imputer._settings.n_rows,
+        "pilots": fitted.pilots,
         "schema": fitted.schema.to_dict(),
         "n_steps": imputer.n_steps_,
         "history": imputer.history_.to_dict(orient="list"),
@@ -240,6 +241,7 @@ def _restore(
             for own in _by_member(weights, imputer.members)
         ),
         particles=imputer.imputation_particles,
+        pilots=int(manifest.get("pilots", 0)),  # older models have none
         seed=manifest["configuration"]["random_state"],
         device=place,
         configuration=manifest["configuration"],

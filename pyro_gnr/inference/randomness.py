@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyro_gnr.model.transport import transport
 
-__all__ = ["RowKeyed", "keyed_uniforms"]
+__all__ = ["RowKeyed", "keyed_uniforms", "rekeyed"]
 
 # splitmix64 (Steele, Lea & Flood 2014) in int64 arithmetic, which wraps like uint64.
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
@@ -70,6 +70,18 @@ def keyed_uniforms(
     state = state.expand(shape)
     # 52 bits: with 53, adding a half rounds the largest number up to exactly 1.
     return (_shifted(state, 12).double() + 0.5) * 2.0**-52
+
+
+def rekeyed(keys: Tensor, stream: str) -> Tensor:
+    """Give other keys (N,) for (N,) int64 row keys, so that the same rows get new draws.
+
+    Example:
+        >>> keys = torch.tensor([7, 8, 9])
+        >>> again = rekeyed(keys, "again")
+        >>> torch.equal(again[1:], rekeyed(keys[1:], "again")), (again == keys).any().item()
+        (True, False)
+    """
+    return _mix(_mix(keys) ^ crc32(stream.encode()))
 
 
 class RowKeyed(Messenger):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from pyro_gnr.imputation.fitted import BATCH_NUMBERS
-from pyro_gnr.inference.posterior import infer
+from pyro_gnr.inference.recentring import infer_recentred
 from pyro_gnr.model.likelihoods import StudentT
 
 HOLEY = ["age", "bp", "flag", "smoker", "grade", "site"]
@@ -29,13 +29,14 @@ def posterior_of(imputer, X):
     fitted, table = imputation.fitted, imputation.table
     x = torch.from_numpy(table.values).float()
     observed = torch.from_numpy(table.observed)
-    return table, infer(
+    return table, infer_recentred(
         fitted.model.at_mask_weight(1.0),
         fitted.guide,
         *(x, observed, observed),
         particles=imputer.imputation_particles,
         keys=torch.from_numpy(table.keys.view(np.int64)),
         seed=imputer.seed_,
+        pilots=fitted.pilots,
     )
 
 

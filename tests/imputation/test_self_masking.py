@@ -68,13 +68,13 @@ def test_batches_of_rows_make_room_for_nodes(name, monkeypatch):
     """Whatever the memory, the imputations are the same."""
     imputer, table, _ = fit(name, max_steps=2, imputation_particles=30)
     at_once = imputer.transform(table)
-    sizes, infer = [], fitted.infer
+    sizes, infer = [], fitted.infer_recentred
 
     def counted(model, guide, x, *rest, **options):
         sizes.append(len(x))
         return infer(model, guide, x, *rest, **options)
 
-    monkeypatch.setattr(fitted, "infer", counted)
+    monkeypatch.setattr(fitted, "infer_recentred", counted)
     monkeypatch.setattr(fitted, "BATCH_NUMBERS", 30 * 200)
     pd.testing.assert_frame_equal(imputer.transform(table), at_once)
     assert max(sizes) <= 15  # each row has a dozen nodes at least; without them it would be 33
