@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 from pyro_gnr.inference.posterior import Posterior, effective_sample_size, infer
 from pyro_gnr.inference.randomness import rekeyed
-from pyro_gnr.model.conditionals import PrecisionNormal
 
 __all__ = ["infer_recentred", "tempered"]
 
@@ -35,7 +34,7 @@ BISECTIONS, HOTTEST = 15, 1000.0
 
 
 class _At(Messenger):
-    """Effect handler of a guide that puts a Gaussian site somewhere else."""
+    """Effect handler of a guide that puts a site somewhere else."""
 
     def __init__(self, site: str, centre: Tensor) -> None:
         super().__init__()
@@ -44,7 +43,7 @@ class _At(Messenger):
 
     def _pyro_sample(self, msg: dict[str, Any]) -> None:
         if msg["name"] == self.site:
-            msg["fn"] = PrecisionNormal(self.centre, msg["fn"].precision_tril)
+            msg["fn"] = msg["fn"].at(self.centre)
 
 
 @torch.no_grad()
@@ -62,7 +61,8 @@ def infer_recentred(
 
     Args:
         model: Pyro model that keeps the contract.
-        guide: its guide; `site` is a `PrecisionNormal` of it.
+        guide: its guide; the distribution of `site` has a method `at(loc)`, which gives the same
+            around another mean, as `PrecisionNormal` does.
         *args: given to both.
         particles: K >= 1, in pilots, too.
         keys: (N,) int64 row keys.

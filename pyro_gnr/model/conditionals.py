@@ -152,6 +152,10 @@ class PrecisionNormal(TorchDistribution):
         # The factor is shared by all particles: it broadcasts, so it need not be expanded.
         return PrecisionNormal(self.loc.expand(shape), self.precision_tril)
 
+    def at(self, loc: Tensor) -> PrecisionNormal:
+        """Give the same around another mean."""
+        return PrecisionNormal(loc, self.precision_tril)
+
     def rsample(self, sample_shape: Shape = ()) -> Tensor:
         """Draw (*sample_shape, ..., L), differentiable in the parameters."""
         return self.from_noise(
