@@ -205,7 +205,7 @@ class FittedModel:
 
     def pareto_k(self, table: Table, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Give Pareto k of the weights of some rows, (n,), with the first member's particles."""
-        batches = replace(self, show_progress=False)._posteriors(table, rows, members=[0])
+        batches = self._posteriors(table, rows, members=[0])
         return torch.cat([batch.posterior.pareto_k for [batch] in batches]).cpu().numpy()
 
     def intervals(self, table: Table, probabilities: Tensor) -> Intervals:

@@ -202,7 +202,9 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         schema = self._learn(X, settings.likelihoods)
         table = schema.encode(X, row_key=self.row_key)
         seed = _seed(self.random_state)
-        settings = settings.sized(latent_dim_for(self, settings, table), len(table.keys))
+        settings = settings.sized(
+            latent_dim_for(self.latent_dim, settings, table), len(table.keys)
+        )
         with local_seed(seed, device):
             model, guide = assemble(schema.modelled, **settings.assembly())
         check_values(model, schema.modelled, table.values, table.observed, training=True)

@@ -13,6 +13,7 @@ import numpy as np
 from pyro_gnr.data import Table
 from pyro_gnr.imputation.fitted import FittedModel
 from pyro_gnr.imputation.ledger import MOST_ROWS, RELIABLE_K
+from pyro_gnr.imputation.settings import evenly_spaced
 
 __all__ = ["with_pilots"]
 
@@ -32,8 +33,7 @@ def with_pilots(fitted: FittedModel, table: Table) -> FittedModel:
         table: the training table.
     """
     incomplete = np.flatnonzero(table.incomplete.any(1))
-    places = np.linspace(0, len(incomplete) - 1, min(len(incomplete), ROWS))
-    rows = incomplete[places.astype(np.intp)]
+    rows = incomplete[evenly_spaced(len(incomplete), ROWS)]
     best, share = fitted, _unreliable(fitted, table, rows)
     for pilots in range(1, MOST + 1):
         if share <= MOST_ROWS:

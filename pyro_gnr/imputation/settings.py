@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pyro_gnr.data import Table
 from pyro_gnr.inference.objective import check_gradient
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Settings",
     "check_settings",
+    "evenly_spaced",
     "is_number",
     "is_whole",
     "latent_dim_for",
@@ -123,7 +125,7 @@ def check_settings(imputer: GNRImputer) -> Settings:
     )
 
 
-def latent_dim_for(imputer: GNRImputer, settings: Settings, table: Table) -> int:
+def latent_dim_for(latent_dim: int | None, settings: Settings, table: Table) -> int:
     """Give L: the caller's, or one less than the features, 1 to 16, or more for the holes.
 
     Where columns are missing together, each such pattern needs a factor of its own, which the
@@ -132,17 +134,26 @@ def latent_dim_for(imputer: GNRImputer, settings: Settings, table: Table) -> int
     with 8 patterns and L = 16, imputed incomes had a mean of -1,000 (observed: 53,000), and have
     one of 34,000 with L = 24.
     """
-    if imputer.latent_dim is not None:
-        return int(imputer.latent_dim)
+    if latent_dim is not None:
+        return int(latent_dim)
     n_features = sum(feature_counts(table.schema.modelled))
     least = max(1, min(LARGEST_DEFAULT_LATENT, n_features - 1))
     mechanism = resolve(settings.mechanism, MECHANISMS, Mechanism)
     if not mechanism.starts_linear or settings.mask_weight == 0:
         return least
-    n_rows = len(table.keys)
-    some = np.linspace(0, n_rows - 1, min(n_rows, START_ROWS)).astype(np.intp)
+    some = evenly_spaced(len(table.keys), START_ROWS)
     patterns = hole_patterns(torch.from_numpy(table.observed[some]))
     return max(least, ONE_IN * min(patterns, MOST_PATTERNS))
+
+
+def evenly_spaced(n: int, most: int) -> NDArray[np.intp]:
+    """Give places of n things, from the first to the last, all of them or `most`.
+
+    Example:
+        >>> evenly_spaced(10, 4), evenly_spaced(2, 4)
+        (array([0, 3, 6, 9]), array([0, 1]))
+    """
+    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
 
 
 def resolve_device(device: str) -> torch.device:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -73,6 +73,7 @@ def test_a_row_is_alone(misplaced):
     assert not torch.isclose(other.latents["z"], every.latents["z"]).any()
 
 
+@settings(deadline=None)
 @given(
     arrays(np.float64, (20, 3), elements=st.floats(-1e4, 1e4)),
     st.sampled_from([0.05, 0.2, 0.5]),

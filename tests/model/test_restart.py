@@ -186,6 +186,26 @@ def test_a_direction_that_was_found_is_kept(table):
     assert found[1].tolist() == [1, 1, 1]
 
 
+@torch.no_grad()
+def test_repeated_rows_are_no_pattern_of_holes():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(np.where(rng.random((400, 6)) < 0.3, np.nan, rng.normal(size=(400, 6))))
+    schema = Schema.learn(table)
+    encoded = schema.encode(table)
+    x, observed = torch.tensor(encoded.values), torch.tensor(encoded.observed)
+    model, guide = assemble(schema.modelled, n_rows=400, latent_dim=3, hidden=4)
+    linear, _ = start(model, guide, x, observed, generator=generator(), observed=observed)
+    rows = drawn(40).repeat(10)
+    found = [
+        linear_start(
+            model, guide.encoder, x[rows], observed[rows],
+            observed=observed[rows], generator=generator(), like=like,
+        ).holes.own
+        for like in (None, linear)
+    ]  # fmt: skip
+    assert found == [1, 0]
+
+
 def six_numbers(*, together):
     """400 rows, 30 % of whose cells are missing at random; of three columns together."""
     rng = np.random.default_rng(0)
@@ -232,7 +252,9 @@ def test_a_draw_has_as_many_factors_of_holes(together):
 )
 def test_parts_of_every_sort_move(table, options):
     schema = Schema.learn(table, {"x6": "binary"})
-    encoded, dtype = schema.encode(table), options.pop("dtype", torch.float64)
+    encoded = schema.encode(table)
+    options = {"dtype": torch.float64, **options}
+    dtype = options.pop("dtype")
     x, observed = torch.tensor(encoded.values, dtype=dtype), torch.tensor(encoded.observed)
     with local_precision(dtype):
         pair = assemble(schema.modelled, n_rows=400, latent_dim=3, hidden=4, **options)
