@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -133,17 +134,35 @@ def latent_dim_for(latent_dim: int | None, settings: Settings, table: Table) -> 
     what goes missing with nothing but itself takes one of the values: on 49 columns of NHANES,
     with 7 patterns, imputed incomes have a mean of -3,000 with L = 16 (observed: 53,000), and of
     27,000 with L = 21.
+
+    Warns:
+        UserWarning: there are fewer factors for the holes than patterns.
     """
-    if latent_dim is not None:
-        return int(latent_dim)
-    n_features = sum(feature_counts(table.schema.modelled))
-    least = max(1, min(LARGEST_DEFAULT_LATENT, n_features - 1))
+    patterns = _patterns(settings, table)
+    if latent_dim is None:
+        n_features = sum(feature_counts(table.schema.modelled))
+        least = max(1, min(LARGEST_DEFAULT_LATENT, n_features - 1))
+        latent_dim = max(least, ONE_IN * min(patterns, MOST_PATTERNS))
+    own = latent_dim // ONE_IN or int(latent_dim > 1)
+    if patterns > own:
+        warnings.warn(
+            f"columns are missing together in {patterns} pattern(s), and latent_dim={latent_dim} "
+            f"leaves {own} latent(s) to them: some columns may be imputed far from all observed "
+            f"values. Set latent_dim to {ONE_IN * patterns} or more (steps take longer), or leave "
+            "out columns that you do not need.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return int(latent_dim)
+
+
+def _patterns(settings: Settings, table: Table) -> int:
+    """Count the patterns of holes that want factors; 0 where nothing starts with such."""
     mechanism = resolve(settings.mechanism, MECHANISMS, Mechanism)
     if not mechanism.starts_linear or settings.mask_weight == 0:
-        return least
+        return 0
     some = evenly_spaced(len(table.keys), START_ROWS)
-    patterns = hole_patterns(torch.from_numpy(table.observed[some]))
-    return max(least, ONE_IN * min(patterns, MOST_PATTERNS))
+    return hole_patterns(torch.from_numpy(table.observed[some]))
 
 
 def evenly_spaced(n: int, most: int) -> NDArray[np.intp]:
