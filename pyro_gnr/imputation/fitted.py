@@ -208,6 +208,28 @@ class FittedModel:
         batches = self._posteriors(table, rows, members=[0])
         return torch.cat([batch.posterior.pareto_k for [batch] in batches]).cpu().numpy()
 
+    def scale_scores(self, table: Table, rows: NDArray[np.intp]) -> Tensor:
+        """Give d log p(x_visible, m) / d log s_j and minus its derivative, (2, G, n, D).
+
+        By each member, of some rows; 0 in hidden cells, and in columns without s_j. (The score is
+        the posterior mean of what each particle says; of the derivatives' mean the variance of
+        the scores is taken: Louis 1982.)
+        """
+        found = []
+        for batches in self._posteriors(table, rows):
+            told = [
+                b.member.model.x_given_u.scale_scores(
+                    b.posterior.latents["u"], b.x, visible=b.visible
+                )
+                for b in batches
+            ]
+            weights = torch.stack([b.posterior.weights for b in batches]).unsqueeze(-1)
+            score, curvature = torch.stack(told, 1)
+            mean = (weights * score).sum(1)
+            spread = (weights * score.square()).sum(1) - mean.square()
+            found.append(torch.stack([mean, (weights * curvature).sum(1) - spread]))
+        return torch.cat(found, 2)
+
     def intervals(self, table: Table, probabilities: Tensor) -> Intervals:
         """Summarise each missing cell's weighted mixture, found in one pass of inference."""
         n_rows, n_columns = table.values.shape

@@ -28,6 +28,7 @@ from pyro_gnr.imputation.fitting import fit_model
 from pyro_gnr.imputation.ledger import warn_of_learnt_directions
 from pyro_gnr.imputation.members import fit_members
 from pyro_gnr.imputation.multiple import MultipleImputation
+from pyro_gnr.imputation.optimism import without_optimism
 from pyro_gnr.imputation.pilots import with_pilots
 from pyro_gnr.imputation.settings import (
     Settings,
@@ -219,8 +220,8 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         )
         first = fit_model(self, fitted, table)
         if self.members > 1:
-            members = fit_members(self, fitted, table, first=first)
-            fitted = replace(fitted, members=members)
+            members, weights = fit_members(self, fitted, table, first=first)
+            fitted = without_optimism(replace(fitted, members=members), table, weights)
         self._keep(with_pilots(fitted, table), settings, first.fit)
 
     def _kinds(self, X: Any) -> dict[str, str]:

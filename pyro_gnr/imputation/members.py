@@ -102,7 +102,7 @@ def members_plan(plan: TrainingPlan, best_step: int) -> TrainingPlan:
 
 def fit_members(
     imputer: GNRImputer, fitted: FittedModel, table: Table, *, first: FirstFit
-) -> tuple[Member, ...]:
+) -> tuple[tuple[Member, ...], Tensor]:
     """Fit the members of an ensemble, on all rows.
 
     Args:
@@ -112,7 +112,7 @@ def fit_members(
         first: how the first fit went, and where it began.
 
     Returns:
-        The members; the same for any number of processes.
+        The members, the same for any number of processes; and the weights (G, N) of their rows.
 
     Raises:
         FloatingPointError: training diverged; says at which step.
@@ -120,6 +120,7 @@ def fit_members(
     plan = members_plan(plan_of(imputer), first.fit.best_step)
     data, keys = fitted.tensors(table), torch.from_numpy(table.keys.view(np.int64))
     seeds = [member_seed(fitted.seed, g + 1) for g in range(int(imputer.members))]
+    weights = torch.stack([bootstrap_weights(keys, seed=seed) for seed in seeds])
     jobs = imputer.n_jobs if fitted.device.type == "cpu" else 1
     # A large table's start saw some of its rows. Others would move all members alike.
     among = torch.arange(len(keys)) if len(keys) <= START_ROWS else first.rows.cpu()
@@ -129,14 +130,15 @@ def fit_members(
     dtype = torch.get_default_dtype()
     # As they come, so that the bar moves.
     work = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(fit)(seed=seed, dtype=dtype) for seed in seeds
+        delayed(fit)(weights=own, seed=seed, dtype=dtype)
+        for own, seed in zip(weights, seeds, strict=True)
     )
     members = []
     with progress(len(seeds), "members", show=imputer.verbose) as advance:
         for member in work:
             members.append(member)
             advance("")
-    return tuple(members)
+    return tuple(members), weights
 
 
 def _fit_member(
@@ -147,11 +149,11 @@ def _fit_member(
     keys: Tensor,
     among: Tensor,
     plan: TrainingPlan,
+    weights: Tensor,
     seed: int,
     dtype: torch.dtype,
 ) -> Member:
     member = copy.deepcopy(fitted)
-    weights = bootstrap_weights(keys, seed=seed)
     rows = among[drawn_rows(weights[among], keys[among], seed=seed)].to(data[0].device)
     x, observed, visible = data
     share = len(among) / len(keys)

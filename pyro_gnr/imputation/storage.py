@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "MANIFEST", "load", "save"]
 
 FORMAT = "pyro_gnr model"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 
@@ -241,7 +241,7 @@ def _restore(
             for own in _by_member(weights, imputer.members)
         ),
         particles=imputer.imputation_particles,
-        pilots=int(manifest.get("pilots", 0)),  # older models have none
+        pilots=manifest["pilots"],
         seed=manifest["configuration"]["random_state"],
         device=place,
         configuration=manifest["configuration"],

@@ -15,6 +15,7 @@ from torch.distributions import Distribution, constraints
 from pyro_gnr.data.columns.kinds import Bounds
 from pyro_gnr.model.conditionals import Shape
 from pyro_gnr.model.likelihoods.base import Likelihood
+from pyro_gnr.model.likelihoods.location_scale import LocationScale
 from pyro_gnr.model.transport import restrict, shows_value, transport
 
 __all__ = ["Block", "BlockLikelihood", "Columnwise"]
@@ -182,6 +183,30 @@ class BlockLikelihood(nn.Module):
             for j in self.positions(i).tolist():
                 found[j] = like.bounds
         return found
+
+    def scale_scores(self, u: Tensor, x: Tensor, *, visible: Tensor) -> Tensor:
+        """Give d log p(x_j | u) / d log s_j and minus its derivative, (2, ..., D).
+
+        Both are 0 in hidden cells and in columns whose likelihood has no scale s_j.
+
+        Args:
+            u: (..., H).
+            x: (N, D).
+            visible: (N, D) bool.
+        """
+        found = u.new_zeros(2, *u.shape[:-1], len(self.order))
+        for i, like in enumerate(self.parts()):
+            if isinstance(like, LocationScale):
+                at = self.positions(i)
+                known = torch.where(visible[:, at], x[:, at], like.filler)
+                found[..., at] = torch.stack(like.scale_score(u, known)) * visible[:, at]
+        return found
+
+    def inflate(self, factor: Tensor) -> None:
+        """Multiply the scales of columns that have one by (D,)."""
+        for i, like in enumerate(self.parts()):
+            if isinstance(like, LocationScale):
+                like.inflate(factor[self.positions(i)])
 
     def forward(self, u: Tensor) -> Columnwise:
         """Give p(x | u), batch (..., D), for u (..., H)."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from pyro_gnr.data import Column, Kind
 from pyro_gnr.model.features import FeatureScale
@@ -22,6 +23,7 @@ class LocationScale(Likelihood):
 
     s_j(u) = floor + (ceiling - floor) logit^-1(.), in observed standard deviations of the column
     (the ceiling in those of the complete column, where a mechanism says that a tail is missing).
+    After training it may be inflated: a fit to few rows lies too close to them.
 
     Args:
         floor: smallest scale, in (0, 1). Without one the bound is unbounded: a scale can shrink
@@ -38,6 +40,7 @@ class LocationScale(Likelihood):
 
     kinds = frozenset({Kind.CONTINUOUS})
     width: Tensor
+    inflation: Tensor
 
     def __init__(self, *, floor: float, ceiling: float, heteroscedastic: bool) -> None:
         super().__init__()
@@ -49,13 +52,34 @@ class LocationScale(Likelihood):
         self.heteroscedastic = heteroscedastic
 
     def build(self, columns: Sequence[Column], u_dim: int) -> None:
-        """Make the head, and what the ceiling of each column is multiplied by."""
+        """Make the head, and what ceiling and scale of each column are multiplied by."""
         super().build(columns, u_dim)
         self.register_buffer("width", torch.ones(len(columns)))
+        self.register_buffer("inflation", torch.ones(len(columns)))
 
     def widen(self, width: Tensor) -> None:
         """Multiply ceilings by (C,) standard deviations of the complete columns, if above 1."""
         self.width.copy_(width.clamp(min=1.0))
+
+    def inflate(self, factor: Tensor) -> None:
+        """Multiply scales by (C,), beyond floor and ceiling."""
+        self.inflation.mul_(factor)
+
+    @torch.enable_grad()
+    def scale_score(self, u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Give d log p(x_j | u) / d log s_j and minus its derivative, each (..., C).
+
+        Of a normal these are r^2 - 1 and 2 r^2, with r = (x - mu) / s.
+
+        Args:
+            u: (..., H).
+            x: (..., C) values with finite density.
+        """
+        log_s = self.inflation.log().expand(*u.shape[:-1], -1).clone().requires_grad_()
+        given = functional_call(self, {"inflation": log_s.exp()}, (u.detach(),))
+        (score,) = torch.autograd.grad(given.log_prob(x).sum(), log_s, create_graph=True)
+        (slope,) = torch.autograd.grad(score.sum(), log_s)
+        return score.detach(), -slope
 
     def n_parameters(self, columns: Sequence[Column]) -> int:
         """Two a column from u: location and raw scale."""
@@ -78,4 +102,4 @@ class LocationScale(Likelihood):
             # One number a column: only the head's bias counts, whatever u is.
             raw = self.head.bias.chunk(2, -1)[1].expand_as(location)
         room = self.ceiling * self.width - self.floor
-        return location, self.floor + room * torch.sigmoid(raw)
+        return location, self.inflation * (self.floor + room * torch.sigmoid(raw))

@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 
 from pyro_gnr.data import Column, Kind
+from pyro_gnr.data.censoring import CODE_BASE
 from pyro_gnr.model.features import Features, natural
 from pyro_gnr.model.likelihoods import (
     Bernoulli,
@@ -528,7 +529,7 @@ def test_block_likelihood_keeps_its_places_out_of_the_state_dict():
     block = BlockLikelihood([numbers, coins], [[3, 0, 2], [1]])
     assert set(block.state_dict()) == {
         f"likelihoods.{i}.head.{name}" for i in (0, 1) for name in ("weight", "bias")
-    } | {"likelihoods.0.width"}
+    } | {"likelihoods.0.width", "likelihoods.0.inflation"}
     u, x = torch.randn(H), torch.tensor([7.0, 1.0, 8.0, 9.0])
     ours = block(u).log_prob(x)
     torch.testing.assert_close(ours[[3, 0, 2]], numbers(u).log_prob(x[[3, 0, 2]]))
@@ -744,3 +745,29 @@ def test_beta_keeps_what_is_left_of_one_in_single_precision():
     exact = likelihood(torch.zeros(H)).concentration0
     single = likelihood.float()(torch.zeros(H).float()).concentration0
     torch.testing.assert_close(single.double(), exact, rtol=1e-4, atol=0)
+
+
+SCALED = [name for name, (template, _) in LIKELIHOODS.items() if hasattr(template, "scale_score")]
+
+
+@pytest.mark.parametrize("served", SCALED, indirect=True)
+def test_what_cells_say_of_a_scale_are_its_derivatives(served):
+    """Against differences of log p, numbers and intervals alike; of a normal r^2 - 1 and 2 r^2."""
+    likelihood, columns = served
+    likelihood = copy.deepcopy(likelihood).double()
+    u, x = torch.randn(40, H, dtype=torch.float64), example(columns, 40).double()
+    if columns[0].intervals:
+        x[::3, 0] = CODE_BASE
+    score, curvature = likelihood.scale_score(u, x)
+
+    def log_prob(step):
+        wider = copy.deepcopy(likelihood)
+        wider.inflate(torch.tensor(np.exp(step)))
+        return wider(u).log_prob(x).detach()
+
+    h = 1e-4
+    up, here, down = (log_prob(step) for step in (h, 0.0, -h))
+    torch.testing.assert_close(score, (up - down) / (2 * h), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(curvature, -(up - 2 * here + down) / h**2, rtol=1e-3, atol=1e-4)
+    if isinstance(likelihood, Gaussian):
+        torch.testing.assert_close(curvature, 2 * (score + 1))
