@@ -6,6 +6,8 @@ here touches pyplot: no figure is registered, no backend chosen, no setting chan
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -120,6 +122,20 @@ def _draw_band(ax: Axes, part: DeltaGrid, name: str, value: float) -> None:
     ax.axvline(0.0, color=GREY, linewidth=1)
 
 
+def _colours(numbers: np.ndarray) -> dict[str, Any]:
+    """Two hues about 0 where there are both signs; else a light one over what there is.
+
+    Example:
+        >>> _colours(np.array([1.0, 2.0]))["cmap"], _colours(np.array([-1.0, 2.0]))["cmap"]
+        ('Wistia', 'RdBu_r')
+    """
+    low, high = float(numbers.min()), float(numbers.max())
+    if low >= 0.0 or high <= 0.0:
+        return {"cmap": "Wistia", "vmin": low, "vmax": high}
+    reach = max(-low, high)
+    return {"cmap": "RdBu_r", "norm": TwoSlopeNorm(0.0, -reach, reach)}
+
+
 def _draw_map(ax: Axes, part: DeltaGrid, names: list[str], term: str, value: float) -> None:
     """Estimates as colours; a contour where the interval just touches `value`."""
     estimate, low, high = (
@@ -128,9 +144,7 @@ def _draw_map(ax: Axes, part: DeltaGrid, names: list[str], term: str, value: flo
     )
     x, y = estimate.columns.to_numpy(float), estimate.index.to_numpy(float)
     numbers = estimate.to_numpy(float) - value
-    reach = float(np.abs(numbers).max()) or 1.0
-    norm = TwoSlopeNorm(0.0, -reach, reach)
-    mesh = ax.pcolormesh(x, y, numbers, cmap="RdBu_r", norm=norm, shading="nearest")
+    mesh = ax.pcolormesh(x, y, numbers, **_colours(numbers), shading="nearest")
     against = "" if value == 0.0 else f" - {value:g}"
     ax.figure.colorbar(mesh, ax=ax, label=f"estimate of {term}{against}")
     # Positive where the interval lies on one side of the value.

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pyro_gnr.imputation.sensitivity.delta import Delta
 
-__all__ = ["described", "in_words"]
+__all__ = ["described", "in_words", "rows_in_words"]
 
 
 def described(delta: Delta) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def in_words(departure: Mapping[str, Any]) -> str:
         parts.append(f"(level {departure['level']!r})")
     parts.append(_size_in_words(departure["by"]))
     if departure["where"] is not None:
-        parts.append(f"where {_rows_in_words(departure['where'])}")
+        parts.append(f"where {rows_in_words(departure['where'])}")
     if departure.get("rows") is not None:
         parts.append(f"({departure['rows']:g} rows)")
     if "times" in departure:
@@ -98,7 +98,13 @@ def _rows(where: Any) -> Any:
     return {"array": len(where)}
 
 
-def _rows_in_words(where: Any) -> str:
+def rows_in_words(where: Any) -> str:
+    """Write the rows of a departure, as `described` gives them, after a "where".
+
+    Example:
+        >>> rows_in_words("age > 60"), rows_in_words({"array": 99})
+        ('age > 60', 'an array says')
+    """
     if isinstance(where, str):
         return where
     name = where.get("function")

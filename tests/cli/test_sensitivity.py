@@ -53,7 +53,9 @@ def test_a_grid_and_a_tipping_point(run, table, model, tmp_path):
         Delta("region", 1.0, level="south", where="children > 0"),
     )
     wanted = moved.pool("income ~ children").summary()
-    found = grid[(grid["delta income"] == -1) & (grid.iloc[:, 1] == 1)].set_index("term")
+    names = ["delta income where children > 0", "delta region[south] where children > 0"]
+    assert grid.columns[:2].tolist() == names
+    found = grid[(grid[names[0]] == -1) & (grid[names[1]] == 1)].set_index("term")
     pd.testing.assert_frame_equal(found[wanted.columns], wanted, check_names=False)
 
 

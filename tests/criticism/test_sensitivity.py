@@ -83,3 +83,13 @@ def test_a_notebook_shows_the_figure_unless_axes_are_given():
     own = Figure().add_subplot()
     assert plot_grid(grid_of("delta a"), ax=own) is own
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("value", [-5.0, 5.0])
+def test_where_all_estimates_lie_on_one_side_colours_still_differ(value):
+    mesh = plot_grid(grid_of("delta a", "delta b"), value=value).collections[0]
+    assert mesh.get_clim() == (mesh.get_array().min(), mesh.get_array().max())
+    both = plot_grid(grid_of("delta a", "delta b")).collections[0]
+    assert both.get_clim() == (-2.0 * AT.max(), 2.0 * AT.max())
+    assert both.get_cmap().name != mesh.get_cmap().name
+    plt.close("all")

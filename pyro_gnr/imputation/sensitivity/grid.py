@@ -33,7 +33,8 @@ class DeltaGrid(pd.DataFrame):
     by `MultipleImputation.delta_grid`; parts of it are plain pandas tables.
 
     Attributes:
-        units: by column of departures, in what it is measured.
+        units: by column of departures, in what it is measured; of a departure with a `by` other
+            than 1 the numbers are multiples of that.
         level: of the intervals.
         imputation: what is departed from.
         deltas: by column of departures, the departure that its numbers multiply.
@@ -108,18 +109,33 @@ def delta_names(deltas: Sequence[Delta]) -> list[str]:
     """Name departures so that all names differ.
 
     Example:
-        >>> delta_names([Delta("a"), Delta("b", level="x"), Delta("a")])
-        ['delta a', 'delta b[x]', 'delta a (2)']
+        >>> delta_names([Delta("a"), Delta("b", level="x"), Delta("a"), Delta("a", where="b > 1")])
+        ['delta a', 'delta b[x]', 'delta a (2)', 'delta a where b > 1']
     """
     names: list[str] = []
     for delta in deltas:
         level = "" if delta.level is None else f"[{delta.level}]"
-        name, copy = f"delta {delta.column}{level}", 1
+        where = f" where {delta.where}" if isinstance(delta.where, str) else ""
+        plain = name = f"delta {delta.column}{level}{where}"
+        copy = 1
         while name in names:
             copy += 1
-            name = f"delta {delta.column}{level} ({copy})"
+            name = f"{plain} ({copy})"
         names.append(name)
     return names
+
+
+def multiples(delta: Delta) -> str:
+    """Say before a unit that numbers are multiples of it; nothing where `by` is 1.
+
+    Example:
+        >>> multiples(Delta("a")), multiples(Delta("a", -10.0))
+        ('', 'times -10 of ')
+    """
+    by = np.asarray(delta.by, dtype=np.float64)
+    if by.ndim:
+        return "times the numbers by table, of "
+    return "" if by == 1.0 else f"times {by:g} of "
 
 
 def delta_grid(
@@ -150,7 +166,10 @@ def delta_grid(
             advance("")
     table = DeltaGrid(pd.concat(parts, ignore_index=True))
     table = DeltaGrid(table[[*names, *(c for c in table.columns if c not in names)]])
-    table.units = {n: unit(columns[j], bounds[j]) for n, j in zip(names, places, strict=True)}
+    table.units = {
+        name: f"{multiples(delta)}{unit(columns[j], bounds[j])}"
+        for name, delta, j in zip(names, deltas, places, strict=True)
+    }
     table.level, table.imputation = level, imputation
     table.deltas = dict(zip(names, deltas, strict=True))
     return table

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import brentq
 
+from pyro_gnr.imputation.departures import rows_in_words
 from pyro_gnr.imputation.pooling import Pooled
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.pooling.terms import find_terms
@@ -34,16 +35,17 @@ class TippingPoint:
     """Where a conclusion changes.
 
     Attributes:
-        below: the nearest departure < 0 at which it has changed; None if there is none.
+        below: the nearest multiple < 0 of `delta` at which it has changed; None if there is none.
+            Where `delta.by` is 1, as it is of a column's name, that is the departure itself.
         above: the nearest > 0; None if there is none.
-        within: where was searched.
+        within: where was searched, in multiples.
         unit: of the departure.
         conclusion: in words.
         at_zero: the analysis pooled as the model says.
         column: whose departure.
         spread: observed standard deviation, if the departure is in the column's unit; else None.
         imputation: what is departed from.
-        delta: the departure that `below` and `above` multiply.
+        delta: the departure that `below` and `above` multiply; printed is what comes out.
 
     Example:
         >>> from pyro_gnr import GNRImputer
@@ -67,14 +69,14 @@ class TippingPoint:
 
     def __str__(self) -> str:
         found = [self._side(d) for d in (self.below, self.above) if d is not None]
-        low, high = self.within
-        where = f"it does not change at {LOOKS} deltas either way, to {low:.3g} and {high:.3g}"
+        low, high = (self._size(d) for d in self.within)
+        where = f"it does not change at {LOOKS} deltas either way, to {low} and {high}"
         if found:
             where = f"it changes at {' and at '.join(found)}"
         return (
-            f"{self.conclusion}: {where} (delta of the missing cells of {self.column!r}, in "
-            f"{self.unit}). Whether a departure so large is plausible no data can say; judge it "
-            "by what is known of why cells are missing."
+            f"{self.conclusion}: {where} (delta of {self._cells()}, in {self.unit}). Whether a "
+            "departure so large is plausible no data can say; judge it by what is known of why "
+            "cells are missing."
         )
 
     def __repr__(self) -> str:
@@ -102,9 +104,25 @@ class TippingPoint:
         departure = {**told(self.imputation, self.delta), "searched": list(self.within)}
         return replace(self.at_zero.ledger(), departures=(departure,))
 
-    def _side(self, delta: float) -> str:
-        spread = f" ({delta / self.spread:+.2f} observed sd)" if self.spread else ""
-        return f"{delta:+.4g}{spread}"
+    def _side(self, factor: float) -> str:
+        by = np.asarray(self.delta.by, dtype=np.float64)
+        spread = self.spread if not by.ndim else None
+        of_sd = f" ({factor * float(by) / spread:+.2f} observed sd)" if spread else ""
+        return f"{self._size(factor, '+.4g')}{of_sd}"
+
+    def _size(self, factor: float, form: str = ".3g") -> str:
+        """The departure, so many times as far; of numbers by table, how many times that is."""
+        by = np.asarray(self.delta.by, dtype=np.float64)
+        return (
+            f"{factor:{form}} times the numbers by table" if by.ndim else f"{factor * by:{form}}"
+        )
+
+    def _cells(self) -> str:
+        told_of = told(self.imputation, self.delta)
+        level = "" if self.delta.level is None else f" (level {self.delta.level!r})"
+        where = "" if told_of["where"] is None else f" where {rows_in_words(told_of['where'])}"
+        rows = "" if told_of["rows"] is None else f" ({told_of['rows']:g} rows)"
+        return f"the missing cells of {self.column!r}{level}{where}{rows}"
 
 
 def tipping_point(
@@ -127,7 +145,13 @@ def tipping_point(
     column = imputation.table.schema.modelled[j]
     measured = unit(column, imputation.fitted.model.x_given_u.bounds()[j])
     spread = column.scale if measured == OWN_UNIT else None
-    low, high = _checked(within, FARTHEST * (spread or 1.0))
+    reach = float(np.abs(np.asarray(delta.by, dtype=np.float64)).max())
+    if reach == 0.0:
+        raise ValueError(
+            f"got by={delta.by!r} for column {delta.column!r}, which no factor moves: expected "
+            "another number than 0."
+        )
+    low, high = _checked(within, FARTHEST * (spread or 1.0) / reach)
 
     def pooled(size: float) -> Pooled:
         return imputation.adjusted(delta.times(size)).pool(analysis, **options)
@@ -195,14 +219,24 @@ def _place(pooled: Pooled, term: str | None) -> int:
 
 
 def _stated(at_zero: Pooled, conclusion: Callable[[Pooled], bool]) -> tuple[Margin, str]:
-    holds = bool(conclusion(at_zero))
+    holds = _truth(conclusion, at_zero)
     name = getattr(conclusion, "__name__", "the conclusion")
     words = "the conclusion" if name == "<lambda>" else name
 
     def margin(pooled: Pooled) -> float:
-        return 1.0 if bool(conclusion(pooled)) == holds else -1.0
+        return 1.0 if _truth(conclusion, pooled) == holds else -1.0
 
     return margin, f"{words} is {holds} as the model says"
+
+
+def _truth(conclusion: Callable[[Pooled], bool], pooled: Pooled) -> bool:
+    found = conclusion(pooled)
+    if not isinstance(found, (bool, np.bool_)):
+        raise TypeError(
+            f"conclusion gave {found!r}, expected True or False, such as "
+            "lambda pooled: pooled.loc['age', 'p.value'] < 0.05."
+        )
+    return bool(found)
 
 
 def _first_change(margin: Callable[[float], float], end: float) -> float | None:

@@ -14,24 +14,38 @@ def test_every_point_is_an_adjusted_pooled_analysis(imputation):
         "age ~ score", {"age": [-2.0, 0.0], Delta("score", where="group == 'a'"): [0.0, 1.0, 2.0]}
     )
     assert grid.shape[0] == 2 * 3 * 2
-    assert grid.columns[:3].tolist() == ["delta age", "delta score", "term"]
-    assert grid.units == {"delta age": "the column's own unit", "delta score": "log-odds"}
-    point = grid[(grid["delta age"] == -2.0) & (grid["delta score"] == 2.0)].set_index("term")
+    score = "delta score where group == 'a'"
+    assert grid.columns[:3].tolist() == ["delta age", score, "term"]
+    assert grid.units == {"delta age": "the column's own unit", score: "log-odds"}
+    point = grid[(grid["delta age"] == -2.0) & (grid[score] == 2.0)].set_index("term")
     alone = (
         imputation.adjusted(Delta("age", -2.0), Delta("score", 2.0, where="group == 'a'"))
         .pool("age ~ score")
         .summary()
     )
     np.testing.assert_array_equal(point[alone.columns], alone)
-    still = grid[(grid["delta age"] == 0.0) & (grid["delta score"] == 0.0)].set_index("term")
+    still = grid[(grid["delta age"] == 0.0) & (grid[score] == 0.0)].set_index("term")
     np.testing.assert_array_equal(still[alone.columns], imputation.pool("age ~ score").summary())
 
 
 def test_two_departures_of_one_column_have_their_own_names(imputation):
     a, b = Delta("age", where="group == 'a'"), Delta("age", where="group == 'b'")
     grid = imputation.delta_grid("age ~ 1", {a: [1.0], b: [-1.0]}, level=0.9)
-    assert grid.columns[:2].tolist() == ["delta age", "delta age (2)"]
+    assert grid.columns[:2].tolist() == [
+        "delta age where group == 'a'", "delta age where group == 'b'",
+    ]  # fmt: skip
     assert grid.level == 0.9
+    c, d = (Delta("age", where=lambda t, g=g: t["group"] == g) for g in "ab")
+    grid = imputation.delta_grid("age ~ 1", {c: [1.0], d: [-1.0]})
+    assert grid.columns[:2].tolist() == ["delta age", "delta age (2)"]
+
+
+def test_units_say_of_what_the_numbers_are_multiples(imputation):
+    grid = imputation.delta_grid("age ~ 1", {Delta("age", -10.0): [1.0]})
+    assert grid.units == {"delta age": "times -10 of the column's own unit"}
+    by_table = Delta("age", np.arange(imputation.m))
+    grid = imputation.delta_grid("age ~ 1", {by_table: [1.0]})
+    assert grid.units["delta age"].startswith("times the numbers by table, of the column's own")
 
 
 @pytest.mark.parametrize(

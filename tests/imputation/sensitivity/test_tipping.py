@@ -117,3 +117,38 @@ def test_it_is_told_in_numbers_and_carries_its_ledger(imputation):
     assert "Departure: 'age' + 2 where group == 'a' (45 rows) times -60 to 0, searched" in str(
         found.ledger()
     )
+
+
+def test_what_is_printed_is_the_departure_whatever_was_multiplied(imputation):
+    """The search goes over multiples of `by`: the answer is by times as far, and says of whom."""
+    lower = imputation.pool(mean).conf_int()["lower"].item()
+    plain = imputation.tipping_point(mean, "age", value=lower - 0.5)
+    fourfold = imputation.tipping_point(mean, Delta("age", -4.0), value=lower - 0.5)
+    assert fourfold.above == pytest.approx(-plain.below / 4)
+    said = str(plain)[str(plain).index("changes at") :]
+    assert f"changes at {plain.below:+.4g} ({plain.below / plain.spread:+.2f} observed sd)" in said
+    assert said in str(fourfold)
+    np.testing.assert_allclose(np.multiply(4, fourfold.within), plain.within)
+
+    some = imputation.tipping_point(
+        mean, Delta("age", 2.0, where="group == 'a'"), value=lower - 0.5
+    )
+    assert "of the missing cells of 'age' where group == 'a' (45 rows), in" in str(some)
+
+
+def test_numbers_by_table_are_multiplied(imputation):
+    lower = imputation.pool(mean).conf_int()["lower"].item()
+    by_table = Delta("age", np.linspace(1.0, 2.0, imputation.m))
+    found = imputation.tipping_point(mean, by_table, value=lower - 0.5)
+    assert f"{found.below:+.4g} times the numbers by table (delta of" in str(found)
+
+
+def test_a_departure_of_nothing_is_refused(imputation):
+    with pytest.raises(ValueError, match=r"got by=0.0 for column 'age', which no factor moves"):
+        imputation.tipping_point(mean, Delta("age", 0.0))
+
+
+@pytest.mark.parametrize("given", ["yes", 0.2, None])
+def test_a_conclusion_is_true_or_false(imputation, given):
+    with pytest.raises(TypeError, match="expected True or False"):
+        imputation.tipping_point(mean, "age", conclusion=lambda pooled: given)
