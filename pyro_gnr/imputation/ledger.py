@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pyro_gnr.imputation.departures import in_words
 from pyro_gnr.imputation.versions import versions
@@ -16,6 +17,7 @@ from pyro_gnr.model.part import hyperparameters
 from pyro_gnr.model.registry import plain
 
 if TYPE_CHECKING:
+    from pyro_gnr.imputation.constraints import Constraints
     from pyro_gnr.imputation.fitted import Draws
     from pyro_gnr.imputation.multiple import MultipleImputation
     from pyro_gnr.imputation.pooling.pooled import Pooled
@@ -52,11 +54,14 @@ class Check(NamedTuple):
         name: what of.
         passed: whether it did.
         text: the number, and what was expected.
+        numbers: what the text is made of, by name; of "extrapolation" the share of imputed values
+            beyond all observed ones, by column.
     """
 
     name: str
     passed: bool
     text: str
+    numbers: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,7 @@ def ledger(imputation: MultipleImputation, pooled: Pooled | None = None) -> Ledg
         >>> X = np.array([[1.0, 0.0], [2.5, 1.0], [3.0, np.nan], [4.0, 1.0]] * 10)
         >>> found = GNRImputer(max_steps=10, random_state=0).fit(X).impute(X, m=3).ledger()
         >>> found.mechanism, found.m, found.members, found.missing
-        ('Conjunction', 3, 5, {'x1': 10})
+        ('Conjunction', 3, 3, {'x1': 10})
         >>> [check.name for check in found.checks]
         ['importance weights', 'effective particles', 'extrapolation', 'parameter uncertainty']
     """
@@ -156,8 +161,7 @@ def ledger(imputation: MultipleImputation, pooled: Pooled | None = None) -> Ledg
     counts = (~table.observed).sum(0)
     checks = [*_checks_of_rows(imputation), _extrapolation(imputation), _members(imputation)]
     if imputation.constraints is not None:
-        kept = imputation.constraints.inconsistent == 0
-        checks.append(Check("constraints", kept, str(imputation.constraints)))
+        checks.append(_consistency(imputation.constraints))
     if pooled is not None:
         checks.append(_tables(pooled))
     return Ledger(
@@ -170,8 +174,8 @@ def ledger(imputation: MultipleImputation, pooled: Pooled | None = None) -> Ledg
         missing={c.name: int(n) for c, n in zip(table.schema.modelled, counts, strict=True) if n},
         rows=len(table.keys),
         m=imputation.m,
-        members=len(fitted.members),
-        particles=fitted.particles_each * len(fitted.members),
+        members=len(np.unique(imputation.members)),
+        particles=fitted.particles_each * len(np.unique(imputation.members)),
         seed=fitted.seed,
         versions=versions(),
     )
@@ -186,23 +190,33 @@ def unreliable(draws: Draws) -> int:
 
 
 def _checks_of_rows(imputation: MultipleImputation) -> list[Check]:
-    known = ~np.isnan(imputation.draws.ess)
-    n = int(known.sum())
-    bad = unreliable(imputation.draws)
-    few = int((imputation.draws.ess[known] < FEW_PARTICLES).sum())
+    draws = imputation.draws
+    ess, k = (found[~np.isnan(draws.ess)] for found in (draws.ess, draws.pareto_k))
+    n, bad, few = len(ess), unreliable(draws), int((ess < FEW_PARTICLES).sum())
     allowed = f"at most {MOST_ROWS:.0%} are expected"
     return [
         Check(
             "importance weights",
             bad <= MOST_ROWS * n,
             f"{bad:,} of {n:,} incomplete rows have a Pareto k above {RELIABLE_K}; {allowed}",
+            {"rows": n, "above": bad, "limit": RELIABLE_K, **_spread("pareto_k", k)},
         ),
         Check(
             "effective particles",
             few <= MOST_ROWS * n,
             f"{few:,} of {n:,} incomplete rows have fewer than {FEW_PARTICLES}; {allowed}",
+            {"rows": n, "below": few, "limit": FEW_PARTICLES, **_spread("ess", ess)},
         ),
     ]
+
+
+def _spread(name: str, values: NDArray[np.float64]) -> dict[str, float]:
+    """Smallest, median and largest of what is finite (k is minus infinity of an exact guide)."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return {}
+    at = zip(("smallest", "median", "largest"), np.quantile(known, (0, 0.5, 1)), strict=True)
+    return {f"{which}_{name}": float(value) for which, value in at}
 
 
 def warn_of_learnt_directions(imputation: MultipleImputation) -> None:
@@ -240,7 +254,8 @@ def _far(summary: pd.DataFrame) -> pd.Series:
 
 
 def _extrapolation(imputation: MultipleImputation) -> Check:
-    far = _far(imputation.summary())
+    summary = imputation.summary()
+    far = _far(summary)
     text = f"no column has more than {MOST_BEYOND:.0%} of its imputed values beyond all observed"
     if len(far):
         named = ", ".join(f"{name} {share:.0%}" for name, share in far.items())
@@ -248,7 +263,10 @@ def _extrapolation(imputation: MultipleImputation) -> Check:
             f"imputed values beyond all observed ones: {named}; they rest on the mechanism and "
             "the likelihood's tail alone"
         )
-    return Check("extrapolation", not len(far), text)
+    shares = summary["beyond_observed"].dropna()
+    return Check(
+        "extrapolation", not len(far), text, {str(c): float(v) for c, v in shares.items()}
+    )
 
 
 def _members(imputation: MultipleImputation) -> Check:
@@ -256,9 +274,23 @@ def _members(imputation: MultipleImputation) -> Check:
     text = f"the tables come from {n} fits to reweighted rows"
     if n == 1:
         text = "the tables come from one fit: standard errors leave the parameters' out"
-    return Check("parameter uncertainty", n > 1, text)
+    return Check("parameter uncertainty", n > 1, text, {"members": n})
+
+
+def _consistency(rule: Constraints) -> Check:
+    counts = {name: getattr(rule, name) for name in ("redrawn", "repaired", "inconsistent")}
+    return Check("constraints", rule.inconsistent == 0, str(rule), counts)
 
 
 def _tables(pooled: Pooled) -> Check:
     advice = pooled.advice()
-    return Check("number of tables", advice.limit == "nothing", advice.text)
+    numbers = {
+        "tables": pooled.m,
+        "advised_tables": advice.m,
+        "advised_members": advice.members,
+        "largest_fmi": float(pooled["fmi"].max()),
+        "settled_fmi": advice.fmi,
+        "upper_fmi": advice.upper,
+    }
+    known = {name: value for name, value in numbers.items() if np.isfinite(value)}
+    return Check("number of tables", advice.limit == "nothing", advice.text, known)

@@ -61,6 +61,41 @@ def test_checks_pass_and_fail_by_the_numbers(imputation):
     assert "Pareto k above 0.7" in bad["importance weights"].text
 
 
+def test_checks_are_numbers_too(imputation):
+    """What a text says a program can read: no sentence has to be taken apart."""
+    draws, pooled = imputation.draws, imputation.pool("age ~ bp")
+    told = json.loads(json.dumps(pooled.ledger().to_dict(), allow_nan=False))
+    found = {check["name"]: check["numbers"] for check in told["checks"]}
+    k, ess = (d[~np.isnan(d)] for d in (draws.pareto_k, draws.ess))
+    assert found["importance weights"] == {
+        "rows": len(k), "above": int((k > 0.7).sum()), "limit": 0.7,
+        "smallest_pareto_k": k.min(), "median_pareto_k": np.median(k), "largest_pareto_k": k.max(),
+    }  # fmt: skip
+    assert found["effective particles"]["below"] == (ess < 50).sum()
+    assert found["effective particles"]["median_ess"] == np.median(ess)
+    shares = imputation.summary()["beyond_observed"].dropna()
+    assert found["extrapolation"] == shares.to_dict()
+    assert found["parameter uncertainty"] == {"members": 1}
+    assert found["number of tables"]["tables"] == 4
+    assert found["number of tables"]["largest_fmi"] == pooled["fmi"].max()
+    assert found["number of tables"]["advised_tables"] == pooled.advice().m
+
+
+def test_counts_of_constraints_are_numbers(imputation):
+    kept = imputation.constrained(keep=lambda t: t["bp"] > 0)
+    rule = kept.constraints
+    assert checks(kept.ledger())["constraints"].numbers == {
+        "redrawn": rule.redrawn, "repaired": rule.repaired, "inconsistent": rule.inconsistent,
+    }  # fmt: skip
+
+
+def test_members_are_those_that_made_tables(imputer_of, ignored, X):
+    """Of three members two tables show two."""
+    found = imputer_of(kinds=ignored, members=3).fit(X).impute(X, m=2).ledger()
+    assert (found.members, found.m) == (2, 2)
+    assert "2 tables by 2 member(s), 100 particles" in str(found)
+
+
 def test_one_member_fails_and_several_pass(imputation, imputer_of, ignored, X):
     assert not checks(imputation.ledger())["parameter uncertainty"].passed
     several = imputer_of(kinds=ignored, members=2).fit(X).impute(X, m=4)
