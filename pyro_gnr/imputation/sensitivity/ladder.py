@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -52,13 +54,14 @@ class Ladder(pd.DataFrame):
     Index: `mechanism`, `term`; columns: those of `Pooled.summary`.
 
     Attributes:
-        fit: one row a mechanism: `held_out_values`, mean bound on log p(x_o) of held-out rows, in
-            nats; `held_out_values_and_holes`, that on log p(x_o, m), which is NaN where the model
-            says nothing of the holes; `se_difference_values` and `se_difference_values_and_holes`,
-            standard error of its difference to the best one, over the same held-out rows (0 for
-            the best; another seed of the fit would add to it); `pareto_k`, share of incomplete
-            rows with k > 0.7; `beyond_observed`, largest share over columns of imputations outside
-            what was observed.
+        fit: one row a mechanism: `bound_values`, mean bound on log p(x_o) of all rows, to which it
+            was fitted, in nats; `bound_values_and_holes`, that on log p(x_o, m), which is NaN
+            where the model says nothing of the holes; `held_out_values` and
+            `held_out_values_and_holes`, the same of held-out rows; `se_difference_values` and
+            `se_difference_values_and_holes`, standard error of its difference to the best one,
+            over the same held-out rows (0 for the best; another seed of the fit would add to it);
+            `pareto_k`, share of incomplete rows with k > 0.7; `beyond_observed`, largest share
+            over columns of imputations outside what was observed.
         failed: by mechanism, the errors of those that could not be fitted.
         imputations: by mechanism, the tables.
         pooled: by mechanism, what was pooled.
@@ -88,7 +91,7 @@ class Ladder(pd.DataFrame):
         parts = [
             f"one analysis under {len(self.fit)} mechanisms, {self.level:.0%} intervals",
             pd.DataFrame(self).to_string(float_format=number),
-            self.fit.to_string(float_format=number),
+            self.fit.T.to_string(float_format=number),
             *(f"- {name} failed: {error}" for name, error in self.failed.items()),
             CANNOT_DECIDE,
         ]
@@ -174,10 +177,43 @@ def compare_mechanisms(
         ['ignorable', 'conjunction']
     """
     from pyro_gnr.imputation.imputer import GNRImputer
-    from pyro_gnr.imputation.multiple import MultipleImputation
 
     check_level(level)
-    if not (is_number(held_out) and 0.0 <= held_out < 1.0):
+    _check(m, held_out, options)
+    base = GNRImputer(random_state=0) if imputer is None else imputer
+    parts: dict[str, Pooled] = {}
+    tables: dict[str, MultipleImputation] = {}
+    bounds: dict[str, dict[str, Bounds]] = {}
+    failed: dict[str, str] = {}
+    said: set[str] = set()
+    for name, mechanism in _named(mechanisms).items():
+        model = clone(base).set_params(mechanism=mechanism)
+        if base.random_state is None:
+            model.set_params(random_state=0)
+        try:
+            with _said_once(said):
+                imputation = model.fit(X).impute(X, m=m)
+        except (ValueError, FloatingPointError) as error:
+            failed[name] = str(error)
+            continue
+        # An error of the analysis is the caller's to see, before more is fitted.
+        tables[name], parts[name] = imputation, imputation.pool(analysis, **options)
+        bounds[name] = {}
+        try:
+            with _said_once(said):
+                bounds[name] = _held_out_bounds(model, X, imputation, held_out)
+        except (ValueError, FloatingPointError) as error:
+            failed[f"{name}, held-out fit"] = str(error)
+    if not parts:
+        raise ValueError(f"no mechanism could be fitted: {failed}.")
+    return _ladder(parts, tables, bounds, failed, level)
+
+
+def _check(m: object, held_out: object, options: Mapping[str, Any]) -> None:
+    """Refuse arguments of `compare_mechanisms` before anything is fitted."""
+    from pyro_gnr.imputation.multiple import MultipleImputation
+
+    if not (is_number(held_out) and 0.0 <= float(held_out) < 1.0):  # type: ignore[arg-type]
         raise ValueError(f"got held_out={held_out!r}, expected a share in [0, 1).")
     if not is_whole(m, least=2):
         raise ValueError(f"got m={m!r}, expected a whole number of tables >= 2.")
@@ -187,30 +223,20 @@ def compare_mechanisms(
             f"got {', '.join(foreign)}, which pool() does not have; arguments of the fits go into "
             "imputer=GNRImputer(...)."
         )
-    base = GNRImputer(random_state=0) if imputer is None else imputer
-    parts: dict[str, Pooled] = {}
-    tables: dict[str, MultipleImputation] = {}
-    bounds: dict[str, dict[str, Bounds]] = {}
-    failed: dict[str, str] = {}
-    for name, mechanism in _named(mechanisms).items():
-        model = clone(base).set_params(mechanism=mechanism)
-        if base.random_state is None:
-            model.set_params(random_state=0)
-        try:
-            imputation = model.fit(X).impute(X, m=m)
-        except (ValueError, FloatingPointError) as error:
-            failed[name] = str(error)
-            continue
-        # An error of the analysis is the caller's to see, before more is fitted.
-        tables[name], parts[name] = imputation, imputation.pool(analysis, **options)
-        bounds[name] = {}
-        try:
-            bounds[name] = _held_out_bounds(model, X, imputation, held_out)
-        except (ValueError, FloatingPointError) as error:
-            failed[f"{name}, held-out fit"] = str(error)
-    if not parts:
-        raise ValueError(f"no mechanism could be fitted: {failed}.")
-    return _ladder(parts, tables, bounds, failed, level)
+
+
+@contextlib.contextmanager
+def _said_once(said: set[str]) -> Iterator[None]:
+    """Pass on warnings that no earlier fit gave: what is true of the table, each would say."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if str(warning.message) not in said:
+            said.add(str(warning.message))
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
 
 
 def _ladder(
@@ -222,8 +248,11 @@ def _ladder(
 ) -> Ladder:
     summaries = {name: pooled.summary(level) for name, pooled in parts.items()}
     found = Ladder(pd.concat(summaries, names=["mechanism", "term"]))
-    reach = {name: _reach(imputation) for name, imputation in tables.items()}
-    found.fit = _fit(bounds).join(pd.DataFrame.from_dict(reach, orient="index"))
+    own, reach = (
+        pd.DataFrame.from_dict({name: of(t) for name, t in tables.items()}, orient="index")
+        for of in (_own_bounds, _reach)
+    )
+    found.fit = own.rename_axis("mechanism").join(_fit(bounds)).join(reach)
     found.failed, found.imputations, found.pooled, found.level = failed, tables, parts, level
     return found
 
@@ -260,6 +289,16 @@ def _named(mechanisms: Mapping[str, object] | Sequence[str] | None) -> dict[str,
     if not found:
         raise ValueError("got no mechanism, expected at least one.")
     return found
+
+
+def _own_bounds(imputation: MultipleImputation) -> dict[str, float]:
+    """Mean bounds of the rows themselves."""
+    fitted, table = imputation.fitted, imputation.table
+    told = not isinstance(fitted.model.m_given_ux, Ignorable)
+    return {
+        "bound_values": float(fitted.row_bounds(table, holes=False).mean()),
+        "bound_values_and_holes": float(fitted.row_bounds(table).mean()) if told else np.nan,
+    }
 
 
 def _reach(imputation: MultipleImputation) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """One analysis under several mechanisms, each as if it had been done alone."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,6 +50,44 @@ def test_fit_is_of_rows_held_out_and_decides_nothing(found):
     rest = fit.iloc[1:]
     assert (rest["held_out_values_and_holes"] < rest["held_out_values"]).all()
     assert "cannot decide among these mechanisms" in repr(found)
+
+
+def test_bounds_are_those_of_the_rows_that_were_fitted(found):
+    fit = found.fit
+    assert fit.columns[:2].tolist() == ["bound_values", "bound_values_and_holes"]
+    assert fit["bound_values_and_holes"].isna().tolist() == [True] + [False] * 5
+    for name in ("ignorable", "selection"):
+        tables = found.imputations[name]
+        rows = tables.fitted.row_bounds(tables.table, holes=False)
+        assert fit.loc[name, "bound_values"] == rows.mean()
+    joint = found.imputations["selection"]
+    rows = joint.fitted.row_bounds(joint.table)
+    assert fit.loc["selection", "bound_values_and_holes"] == rows.mean()
+
+
+def test_what_is_true_of_the_table_is_warned_of_once(quick):
+    names = {"a": "ignorable", "b": "conjunction"}
+
+    class OfTheTable(UserWarning):
+        pass
+
+    class Warns(GNRImputer):
+        def fit(self, X, y=None):
+            warnings.warn("what the table is", OfTheTable, stacklevel=2)
+            return super().fit(X, y)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        compare_mechanisms(
+            table(), "a ~ b", imputer=Warns(**quick.get_params()), m=2, mechanisms=names
+        )
+    assert [str(w.message) for w in caught if w.category is OfTheTable] == ["what the table is"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OfTheTable)
+        with pytest.raises(OfTheTable):
+            compare_mechanisms(
+                table(), "a ~ b", imputer=Warns(**quick.get_params()), m=2, mechanisms=names
+            )
 
 
 def test_one_that_fails_is_told_and_the_rest_goes_on(quick):
