@@ -10,6 +10,8 @@ and shared latents (`bench_coverage.py`). Where steps are fewer, they are longer
 gets as far. Where a likelihood has several optima members stay near the one of the first fit: what
 another seed would have found is no part of their spread.
 
+A member's own noise is too small for rows that it was not fitted to; `optimism` widens it.
+
 Members are fitted in processes, not as one batch of models: a step on five times the rows, which
 is the arithmetic of five models at once, takes 4.0 to 4.6 times as long as one (wine_white's
 shape, one thread), so that a batch could gain a fifth at most, and two processes halve the time.
