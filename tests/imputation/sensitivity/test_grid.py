@@ -60,3 +60,18 @@ def test_it_carries_its_ledger(imputation):
     assert (score["by"], score["times"], score["rows"]) == (1.0, [0.0, 1.0], 45)
     assert score["unit"] == "log-odds"
     assert "Departure: 'age' + 1 times -2, 0\n" in str(found)
+
+
+def test_it_prints_whole_with_its_units(imputation, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    grid = imputation.delta_grid("age ~ score", {"dose": [-1.0], "score": [0.5]}, level=0.9)
+    lines = str(grid).splitlines()
+    assert lines[0] == "one analysis under departures from the model, 90% intervals"
+    assert lines[1].split("delta ")[1].strip() == "dose"
+    assert lines[1].split()[4:] == list(grid.columns[2:])
+    assert "..." not in str(grid)
+    assert lines[4:] == [
+        "- delta dose: in log (0.1 is about 10 % more)",
+        "- delta score: in log-odds",
+    ]
+    assert repr(grid) == str(grid)
