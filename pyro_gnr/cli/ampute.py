@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from pyro_gnr.cli.console import counted, rich_table, show
+from pyro_gnr.cli.console import as_table, counted, show
 from pyro_gnr.cli.errors import errors
 from pyro_gnr.cli.options import (
     ForceOption,
@@ -289,4 +289,4 @@ def _summarise(made: Amputation, output: Path) -> None:
         for name, (removed, expected, n) in zip(made.table.columns, counts, strict=True)
         if expected > 0.0
     ]
-    show(rich_table("holes", ["column", "removed", "share", "expected"], rows))
+    show(as_table("holes", ["column", "removed", "share", "expected"], rows))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pyro_gnr.cli.console import rich_table, show
+from pyro_gnr.cli.console import as_table, number, show
 from pyro_gnr.cli.departures import Departures
 from pyro_gnr.cli.imputations import made_by
 from pyro_gnr.cli.outputs import SENSITIVITY, json_text
@@ -116,7 +116,9 @@ def _draw(found: DeltaGrid | Ladder, path: Path, question: Question) -> None:
 def show_answers(answers: Answers, question: Question) -> None:
     """Print tables and sentences."""
     if answers.grid is not None:
-        _show_table("departures from the model", answers.grid)
+        _show_table("departures from the model", answers.grid, keys=len(answers.grid.units) + 1)
+        for line in answers.grid.measured:
+            typer.echo(line)
     if answers.unsure is not None:
         typer.echo(answers.unsure.title)
         _show_table("unsure of the model", answers.unsure.summary(question.level).reset_index())
@@ -127,7 +129,7 @@ def show_answers(answers: Answers, question: Question) -> None:
     if answers.ladder is not None:
         from pyro_gnr.imputation.sensitivity.ladder import CANNOT_DECIDE
 
-        _show_table(f"{question.formula}, by mechanism", answers.ladder.reset_index())
+        _show_table(f"{question.formula}, by mechanism", answers.ladder.reset_index(), keys=2)
         _show_fit(answers.ladder.fit)
         for name, error in answers.ladder.failed.items():
             typer.echo(f"{name} failed: {error}")
@@ -151,7 +153,7 @@ def _show_fit(fit: pd.DataFrame) -> None:
         for name in fit.index
     ]
     title = "fit of held-out rows, nats a row, which cannot decide"
-    show(rich_table(title, columns, rows))
+    show(as_table(title, columns, rows))
 
 
 def _gap(gap: float, error: float) -> str:
@@ -160,9 +162,13 @@ def _gap(gap: float, error: float) -> str:
     return "best" if gap == 0.0 else f"{gap:.3f} \N{PLUS-MINUS SIGN} {error:.3f}"
 
 
-def _show_table(title: str, table: pd.DataFrame) -> None:
+def _show_table(title: str, table: pd.DataFrame, *, keys: int = 1) -> None:
+    names = list(map(str, table.columns))
     rows = [
-        [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row]
+        [
+            number(v, name) if isinstance(v, float) else v
+            for v, name in zip(row, names, strict=True)
+        ]
         for row in table.itertuples(index=False)
     ]
-    show(rich_table(title, table.columns, rows))
+    show(as_table(title, names, rows, keys=keys))

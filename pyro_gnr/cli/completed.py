@@ -29,7 +29,7 @@ def read_completed(path: Path) -> tuple[list[pd.DataFrame], list[int] | None]:
 
     Raises:
         OSError: it is not there, or cannot be read.
-        ValueError: it is nothing that impute wrote.
+        ValueError: it is nothing that impute wrote, or of a format that is not read back.
     """
     if is_file(path):
         return _from_long(path)
@@ -64,6 +64,12 @@ def made_of(path: Path) -> dict[str, Any]:
 def _manifest(path: Path) -> dict[str, Any]:
     # Torch comes with the module that has this name; `pool` does without.
     manifest = path / "manifest.json"
+    if path.is_file():
+        raise ValueError(
+            f"{str(path)!r} is not read back: got a file ending in {path.suffix!r}, expected what "
+            "pyro-gnr impute wrote, a directory or a long table with .imp (.csv or .parquet); "
+            "name the one that this file was made from"
+        )
     if not path.is_dir():
         raise FileNotFoundError(2, "No such file or directory", str(path))
     try:

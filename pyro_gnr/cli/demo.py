@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pyro_gnr.cli.console import rich_table, show
+from pyro_gnr.cli.console import as_table, show
 from pyro_gnr.cli.errors import errors
 from pyro_gnr.cli.imputations import write_imputations
 from pyro_gnr.cli.options import (
@@ -57,9 +57,7 @@ def demo(
         imputation, summary = _make(path, imputer, m=m)
     if not quiet:
         summarise(imputation, output=output, seconds=time.perf_counter() - start)
-        show(
-            rich_table("observed and imputed", map(str, summary), summary.itertuples(index=False))
-        )
+        show(as_table("observed and imputed", map(str, summary), summary.itertuples(index=False)))
 
 
 def _make(path: Path, imputer: GNRImputer, *, m: int) -> tuple[MultipleImputation, pd.DataFrame]:

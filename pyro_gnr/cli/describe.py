@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pyro_gnr.cli.console import counted, rich_table, show
+from pyro_gnr.cli.console import Table, as_table, counted, show
 from pyro_gnr.cli.errors import errors, kind_option
 from pyro_gnr.cli.options import KindOption, TableArgument, parse_kinds
 from pyro_gnr.cli.tables import learn
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table as RichTable
 
     from pyro_gnr.data import Column
 
@@ -58,7 +57,7 @@ def describe(
             raise ValueError("\n".join(problems))
 
 
-def _columns_table(frame: pd.DataFrame, columns: Mapping[str, Column]) -> RichTable:
+def _columns_table(frame: pd.DataFrame, columns: Mapping[str, Column]) -> Table:
     """Tabulate columns, kinds, values and missing cells."""
     rows = []
     for name in frame.columns:
@@ -74,7 +73,7 @@ def _columns_table(frame: pd.DataFrame, columns: Mapping[str, Column]) -> RichTa
                 f"{holes / max(len(frame), 1):.1%}",
             )
         )
-    return rich_table("columns", ["column", "type", "kind", "values", "missing", "share"], rows)
+    return as_table("columns", ["column", "type", "kind", "values", "missing", "share"], rows)
 
 
 def _values(column: Column, cells: pd.Series) -> str:
@@ -127,7 +126,7 @@ def _hints(
             yield f"{name}: {'; '.join(may_be)}"
 
 
-def _patterns_table(frame: pd.DataFrame) -> RichTable:
+def _patterns_table(frame: pd.DataFrame) -> Table:
     """The most frequent sets of columns that are missing together."""
     import numpy as np
 
@@ -140,4 +139,4 @@ def _patterns_table(frame: pd.DataFrame) -> RichTable:
     if len(rest):
         labels.append((int(rest.sum()), f"({counted(len(rest), 'other pattern')})"))
     rows = [(f"{n:,}", f"{n / len(frame):.1%}", label) for n, label in labels]
-    return rich_table("missing together", ["rows", "share", "columns"], rows)
+    return as_table("missing together", ["rows", "share", "columns"], rows)

@@ -15,6 +15,7 @@ __all__ = ["as_options", "errors", "kind_option", "show_warning"]
 
 # Python's words for what are options here.
 KINDS_ARGUMENT = re.compile(r"""kinds=(\{(['"]).*?\2: (?:'[^']+'|\.\.\.)\})""")
+LEVEL_ARGUMENT = re.compile(r"Delta\((['\"])(.*?)\1, level=(.*?)\)\.")
 OWN_CLASS = re.compile(r"comes in by components=\{.*?\}")
 ARGUMENTS = {
     "kinds names": "--kind names",
@@ -48,6 +49,7 @@ def errors(*, before_work: bool = False) -> Iterator[None]:
 def as_options(text: str) -> str:
     """Say --kind id=ignore where the package says kinds={'id': 'ignore'}, and so on."""
     text = KINDS_ARGUMENT.sub(_as_kind_option, text)
+    text = LEVEL_ARGUMENT.sub(_as_category_option, text)
     text = OWN_CLASS.sub("can be used in Python only", text)
     for argument, here in ARGUMENTS.items():
         text = text.replace(argument, here)
@@ -57,6 +59,13 @@ def as_options(text: str) -> str:
 def kind_option(name: str, kind: str) -> str:
     """Say --kind NAME=KIND as a shell takes it."""
     return f"--kind {shlex.quote(f'{name}={kind}')}"
+
+
+def _as_category_option(match: re.Match[str]) -> str:
+    name = ast.literal_eval(f"{match[1]}{match[2]}{match[1]}")
+    level = match[3]
+    text = ast.literal_eval(level) if level[0] in "'\"" else level
+    return f"--category {shlex.quote(f'{name}={text}')}."
 
 
 def _as_kind_option(match: re.Match[str]) -> str:

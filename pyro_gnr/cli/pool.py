@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pyro_gnr.cli.completed import read_completed
-from pyro_gnr.cli.console import rich_table, show
+from pyro_gnr.cli.console import as_table, number, show
 from pyro_gnr.cli.errors import errors
 from pyro_gnr.cli.options import ForceOption, QuietOption
 from pyro_gnr.cli.outputs import check_file, is_file
@@ -145,10 +145,10 @@ def _show(pooled: Pooled, level: float, lines: list[str]) -> None:
     summary = pooled.summary(level)
     names = ["term", *summary.columns]
     rows = [
-        (str(term), *(f"{value:.4g}" for value in values))
+        (term, *map(number, values, summary.columns))
         for term, values in zip(summary.index, summary.to_numpy(), strict=True)
     ]
     typer.echo(pooled.title)
-    show(rich_table(f"estimates, {level:.0%} intervals", names, rows))
+    show(as_table(f"estimates, {level:.0%} intervals", names, rows))
     for line in lines:
         typer.echo(line)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pyro_gnr.cli.console import counted, rich_table, show
+from pyro_gnr.cli.console import as_table, counted, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ def summarise(imputation: MultipleImputation, *, output: Path, seconds: float) -
     typer.echo(_mechanism(imputation))
     if cells:
         show(
-            rich_table(
+            as_table(
                 "imputed cells",
                 ["column", "cells", "share"],
                 [(name, f"{n:,}", f"{n / rows:.1%}") for name, n in cells.items()],

@@ -16,6 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pyro_gnr.data.categories import restore_levels, with_levels
+
 __all__ = ["FORMATS", "digest", "from_arrow", "read_table", "staged", "write_table"]
 
 FORMATS = (".csv", ".parquet")
@@ -111,6 +113,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 def from_arrow(table: pa.Table) -> pd.DataFrame:
     """Convert an Arrow table; whole numbers and booleans with holes become nullable dtypes.
 
+    Columns of which `write_table` noted that they are categories of numbers become such again.
+
     Example:
         >>> str(from_arrow(pa.table({"a": [1, None]})).dtypes["a"])
         'Int64'
@@ -121,7 +125,7 @@ def from_arrow(table: pa.Table) -> pd.DataFrame:
             # Arrow's own conversion makes floats and objects of whole numbers with holes.
             values = table[field.name].to_pandas(types_mapper=_nullable)
             frame[field.name] = values.set_axis(frame.index)
-    return frame
+    return restore_levels(frame, table.schema.metadata)
 
 
 def _nullable(kind: pa.DataType) -> Any:
@@ -137,7 +141,8 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a table as CSV or Parquet, as the ending of ``path`` says.
 
     Floats are written to the last bit. A CSV file holds the columns only; Parquet keeps the
-    index and the dtypes too.
+    index and the dtypes too, categories with their levels and order (those of numbers by a note
+    in the file's metadata that `read_table` reads; other programs see numbers).
 
     Args:
         frame: the table.
@@ -164,7 +169,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     if suffix == ".csv":
         frame.to_csv(path, index=False, lineterminator="\n")
     elif suffix == ".parquet":
-        frame.to_parquet(path, engine="pyarrow")
+        pq.write_table(with_levels(pa.Table.from_pandas(frame), frame), path)
     else:
         raise ValueError(f"{path.name}: expected a file ending in {' or '.join(FORMATS)}")
 

@@ -156,3 +156,16 @@ def test_a_table_that_impute_did_not_write(run, table, tmp_path):
     ran = run("export", table, tmp_path / "out.dta")
     assert ran.status == 2
     assert "no column .imp" in ran.err
+
+
+@pytest.mark.parametrize("name", ["people.dta", "people.sav", "people"])
+def test_formats_of_other_programs_are_not_read_back(run, tmp_path, name):
+    made = tmp_path / name
+    made.write_bytes(b"any")
+    for call in (["export", made, tmp_path / "a.csv"], ["pool", made, "--formula", "a ~ b"]):
+        ran = run(*call)
+        assert ran.status == 2
+        assert f"{name}' is not read back: got a file ending in {made.suffix!r}" in ran.err
+        assert "a directory or a long table with .imp (.csv or .parquet)" in ran.err
+    made.unlink()
+    assert "No such file" in run("export", made, tmp_path / "a.csv").err

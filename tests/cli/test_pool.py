@@ -11,6 +11,7 @@ import pytest
 from pyro_gnr import pool
 from pyro_gnr.cli.completed import read_completed
 from pyro_gnr.data.files import digest
+from pyro_gnr.imputation.exchange import export, long_table
 
 FORMULA = "income ~ children + region"
 
@@ -104,6 +105,19 @@ def test_the_same_from_a_long_table(run, impute, table, completed, tmp_path):
     )
     assert other.out.startswith(one.out)  # and says, besides, what it does not know
     assert one.status == 0, one.err
+
+
+def test_categories_of_numbers_are_categories_in_an_exported_file(run, tmp_path):
+    wards = pd.Categorical([1, 2] * 10)
+    tables = [pd.DataFrame({"x": np.arange(20.0) ** p, "ward": wards}) for p in (0.9, 1.0, 1.1)]
+    holes = tables[0].copy()
+    holes.loc[:1, :] = None
+    export(long_table(holes, tables, pd.RangeIndex(1, 21)), tmp_path / "ward.parquet")
+    ran = run("pool", tmp_path / "ward.parquet", "--formula", "x ~ ward")
+    assert ran.status == 0, ran.err
+    assert "ward[T.2]" in ran.out
+    assert run("export", tmp_path / "ward.parquet", tmp_path / "a.parquet").status == 0
+    assert '[["ward"]], levels = c("1", "2"))' in (tmp_path / "a_parquet.R").read_text()
 
 
 def test_members_of_a_long_table(run, impute, table, tmp_path):

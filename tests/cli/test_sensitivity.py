@@ -124,6 +124,7 @@ def test_the_ladder(run, table, tmp_path):
         (["--delta", "income=norm(0)"], "or COLUMN=norm(MEAN, SD), SD > 0"),
         (["--delta", "incom=0:1:2"], "got column 'incom', expected a modelled one"),
         (["--delta", "region=0:1:2"], "got level=None for column 'region'"),
+        (["--tip", "region"], "the one whose log-odds change, as in --category region=west"),
         (["--tip", "income"], "got term=None, expected one of"),
         (["--tip", "income", "--category", "region=x"], "--category names ['region']"),
         (["--delta", "income=0:1:2", "--output", "x.csv"], "expected a directory"),
@@ -133,3 +134,28 @@ def test_wrong_calls(run, table, arguments, message):
     ran = run("sensitivity", table, "--formula", "income ~ children", *SMALL, *arguments)
     assert ran.status == 2
     assert message in ran.err
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_numbers_and_headers_are_never_broken(run, table, model, monkeypatch, narrow):
+    if narrow:
+        for name, value in {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "60"}.items():
+            monkeypatch.setenv(name, value)
+    ran = run(
+        "sensitivity", table, "--model", model, "--m", 3, "--formula", "income ~ children",
+        "--delta", "income=-1000:1000:2", "--delta", "children=-0.123456:1:2",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    lines = [line.split() for line in re.sub(r"\x1b\[[0-9]*m", "", ran.out).splitlines()]
+    headers = [line for line in lines if line[:2] == ["delta", "income"]]
+    rest = ["estimate", "std.error", "statistic", "df", "p.value", "conf.low", "conf.high", "fmi"]
+    keys = ["delta", "income", "delta", "children", "term"]
+    assert [name for line in headers for name in line[5:]] == rest
+    assert all(line[:5] == keys for line in headers)
+    rows = [line for line in lines if line[2:3] in (["Intercept"], ["children"])]
+    assert len(rows) == 2 * 2 * 2 * len(headers)
+    assert (len(headers) > 1) == narrow
+    assert {float(line[1]) for line in rows} == {-0.1235, 1}
+    assert all(len(line) == len(rows[0]) for line in rows[: len(rows) // len(headers)])
+    assert "delta income: in the column's own unit" in ran.out
+    assert "delta children: in the column's own unit" in ran.out

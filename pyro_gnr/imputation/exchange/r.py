@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pyro_gnr.data import Column, Kind
+from pyro_gnr.data.categories import is_of_numbers
 from pyro_gnr.data.files import write_table
 from pyro_gnr.imputation.exchange.long import IMP, INTERVAL, MEMBER
 from pyro_gnr.imputation.exchange.variables import as_levels, imputed
@@ -23,15 +24,16 @@ def write_parquet(
     """Write a .parquet file, which keeps dtypes, levels of categories and their order.
 
     Returns:
-        New names of columns (none), and lines of R: three, and one for each column of text or of
-        codes that has levels, as mice imputes no text and takes codes for measurements.
+        New names of columns (none), and lines of R: three, and one for each column of text, of
+        codes or of categories of numbers, as mice imputes no text and takes numbers for
+        measurements.
     """
     write_table(long, path)
     read = f"long <- as.data.frame(arrow::read_parquet({_quoted(path.name)}))"
     factors = [
-        _factor(name, found)
+        _factor(name, found, stored=is_of_numbers(long[name].dtype))
         for name, found in _levels(long, columns).items()
-        if found is not None and not isinstance(long[name].dtype, pd.CategoricalDtype)
+        if found is not None and not _is_factor(long[name])
     ]
     return {}, _script([read, *factors, *_codes(long, columns), *_without(long)])
 
@@ -75,9 +77,29 @@ def _is_text(series: pd.Series) -> bool:
     return pd.api.types.infer_dtype(series, skipna=True) == "string"
 
 
-def _factor(name: str, found: pd.Series) -> str:
-    levels = [_quoted(str(level)) for level in found.cat.categories]
+def _is_factor(series: pd.Series) -> bool:
+    """Whether R's arrow makes a factor of a column of a .parquet file by itself."""
+    is_category = isinstance(series.dtype, pd.CategoricalDtype)
+    return is_category and not is_of_numbers(series.dtype)
+
+
+def _factor(name: str, found: pd.Series, *, stored: bool = False) -> str:
+    """The line of R; `stored`: the file holds numbers or truth values rather than their text."""
+    write = _in_r if stored else _as_text
+    levels = [write(level) for level in found.cat.categories.tolist()]
     return _made_factor(name, levels, ordered=bool(found.cat.ordered))
+
+
+def _as_text(level: Any) -> str:
+    return _quoted(str(level))
+
+
+def _in_r(level: Any) -> str:
+    """A level as R reads it in a .parquet file: R matches both by what it would print."""
+    if isinstance(level, bool):
+        return "TRUE" if level else "FALSE"
+    # 1e5 is "1e+05" to R, but 100000 among whole numbers is not: these go by their digits.
+    return repr(level) if isinstance(level, float) else _quoted(str(level))
 
 
 def _made_factor(name: str, levels: list[str], *, ordered: bool) -> str:

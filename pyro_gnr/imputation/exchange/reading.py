@@ -40,7 +40,9 @@ def read_long(source: str | Path | Any) -> LongTables:
 
     It may come from `MultipleImputation.to_long` or `export`, `pyro-gnr impute`, or R's
     `mice::complete(imp, "long", include = TRUE)`. Parquet brings dtypes, levels and their order
-    back; a CSV file knows none of them (see `read_table` in `pyro_gnr.data.files`).
+    back, levels that are numbers only if `export` or the command line wrote the file (pandas' own
+    `to_parquet` makes plain numbers of them); a CSV file knows none of them (see `read_table` in
+    `pyro_gnr.data.files`).
 
     Args:
         source: a .csv or .parquet file, or a pandas or polars table.

@@ -20,7 +20,7 @@ from pyro_gnr.imputation.pooling.origin import origin_notes, spread_departures
 from pyro_gnr.imputation.pooling.rules import Moments, moments, spread
 from pyro_gnr.imputation.pooling.terms import find_terms
 from pyro_gnr.imputation.pooling.wald import PooledTest, d1, d2
-from pyro_gnr.imputation.pooling.words import heading, notes
+from pyro_gnr.imputation.pooling.words import heading, notes, whole
 
 if TYPE_CHECKING:
     from pyro_gnr.imputation.ledger import Ledger
@@ -129,8 +129,7 @@ class Pooled(pd.DataFrame):
         return [*general, *own, *origin_notes(self._study.tables), advice.text]
 
     def __repr__(self) -> str:
-        table = self.rename_axis(None).to_string(float_format="{:.4g}".format)
-        lines = [self.title, table, *(f"- {note}" for note in self.notes)]
+        lines = [self.title, whole(self.rename_axis(None)), *(f"- {note}" for note in self.notes)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -156,6 +155,9 @@ class Pooled(pd.DataFrame):
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Give estimates, standard errors, t tests and intervals, as mice's `summary` does.
+
+        It is a plain table, of which pandas hides columns on a narrow screen: `to_string()` gives
+        it whole.
 
         Args:
             level: of the intervals `conf.low` to `conf.high`.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from pyro_gnr.imputation.pooling.analysis import Studied
 from pyro_gnr.imputation.pooling.nesting import Nesting
 
-__all__ = ["ONE_MEMBER", "heading", "notes"]
+__all__ = ["ONE_MEMBER", "heading", "notes", "whole"]
 
 ONE_MEMBER = (
     "all tables come from one member, whose parameters were taken as known: their uncertainty is "
@@ -42,3 +44,18 @@ def notes(nesting: Nesting, studied: Studied, n_rows: int) -> list[str]:
     if left_out > 0:
         found.append(f"{left_out} of {n_rows} rows were left out: other columns have holes, too")
     return found
+
+
+def whole(table: pd.DataFrame, *, index: bool = True) -> str:
+    """Print all columns of a table, in four significant digits, p-values in three.
+
+    Example:
+        >>> print(whole(pd.DataFrame({"estimate": [1.23456], "p.value": [0.0000152712]})))
+           estimate  p.value
+        0     1.235 1.53e-05
+    """
+    return pd.DataFrame(table).to_string(
+        index=index,
+        float_format="{:.4g}".format,
+        formatters={"p.value": "{:.3g}".format},
+    )

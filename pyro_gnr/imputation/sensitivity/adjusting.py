@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyro_gnr.data import Kind
+from pyro_gnr.data import Column, Kind
 from pyro_gnr.imputation.departures import described
 from pyro_gnr.imputation.sensitivity.delta import Delta
 from pyro_gnr.imputation.sensitivity.scales import (
+    FARTHEST,
+    OWN_UNIT,
     moved_chances,
     moved_levels,
     moved_numbers,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["adjusted_values", "column_place", "settled", "told"]
 
 Floats = NDArray[np.float64]
+LARGEST_WHOLE = 2.0**63  # of the widest type
 
 
 def adjusted_values(imputation: MultipleImputation, deltas: Sequence[Delta]) -> Floats:
@@ -144,7 +147,10 @@ def _moved(
     if column.levels is None:
         delta = np.sum([size for _, size in parts], axis=0)
         bounds = imputation.fitted.model.x_given_u.bounds()[j]
-        return moved_numbers(column, values, delta, bounds=bounds, uniforms=uniforms)
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = moved_numbers(column, values, delta, bounds=bounds, uniforms=uniforms)
+            _check_size(column, moved, delta, unit(column, bounds))
+        return moved
     ordered = column.kind is Kind.ORDINAL
     delta = np.zeros((*values.shape, 1 if ordered else len(column.levels)))
     for code, size in parts:
@@ -153,3 +159,29 @@ def _moved(
     moved = moved_chances(chances, delta, ordered=ordered)
     found = moved_levels(values, chances, moved, uniforms)
     return np.where((delta == 0.0).all(-1), values, found)
+
+
+def _check_size(column: Column, moved: Floats, delta: Floats, measured: str) -> None:
+    """Refuse departures that lead out of all numbers, or whole ones out of all integer types.
+
+    Raises:
+        ValueError: one does; says in what it is measured, and what is sensible.
+    """
+    found = np.abs(column.to_units(moved))
+    most = LARGEST_WHOLE if column.whole else np.finfo(np.float64).max
+    far = (delta != 0.0) & ~(found <= most)
+    if not far.any():
+        return
+    worst = delta[far].flat[np.argmax(np.abs(delta[far]))]
+    if measured == OWN_UNIT:
+        sensible = f"a few of its observed standard deviations, of {column.scale:.4g} each"
+    else:
+        sensible = (
+            f"a number from -{FARTHEST:g} to {FARTHEST:g}: log(2) = 0.69 doubles, {FARTHEST:g} is "
+            f"a factor of {np.exp(FARTHEST):.0f}"
+        )
+    became = "larger than any integer type holds" if column.whole else "infinite"
+    raise ValueError(
+        f"a delta of {worst:+.4g} is too large for column {column.name!r}: imputations became "
+        f"{became}. It is in {measured}; expected {sensible}."
+    )

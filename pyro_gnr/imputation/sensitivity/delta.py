@@ -145,7 +145,8 @@ class Delta:
         if self.level not in levels:
             raise ValueError(
                 f"got level={self.level!r} for column {self.column!r}, expected one of "
-                f"{list(levels)}: the one whose log-odds change."
+                f"{list(levels)}: the one whose log-odds change, as in "
+                f"Delta({self.column!r}, level={levels[-1]!r})."
             )
         return levels.index(self.level)
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from pyro_gnr.imputation.pooling.checks import check_level
+from pyro_gnr.imputation.pooling.words import whole
 from pyro_gnr.imputation.sensitivity.adjusting import column_place, told
 from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta
 from pyro_gnr.imputation.sensitivity.scales import unit
@@ -57,6 +58,16 @@ class DeltaGrid(pd.DataFrame):
     @property
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
+
+    @property
+    def measured(self) -> list[str]:
+        """In what each departure is measured, in words."""
+        return [f"{name}: in {unit}" for name, unit in self.units.items()]
+
+    def __repr__(self) -> str:
+        title = f"one analysis under departures from the model, {self.level:.0%} intervals"
+        table = whole(self, index=False)
+        return "\n".join([title, table, *(f"- {line}" for line in self.measured)])
 
     def plot(  # type: ignore[override]
         self, term: str | None = None, *, ax: Axes | None = None, value: float = 0.0
@@ -130,12 +141,12 @@ def multiples(delta: Delta) -> str:
 
     Example:
         >>> multiples(Delta("a")), multiples(Delta("a", -10.0))
-        ('', 'times -10 of ')
+        ('', 'multiples of -10, in ')
     """
     by = np.asarray(delta.by, dtype=np.float64)
     if by.ndim:
-        return "times the numbers by table, of "
-    return "" if by == 1.0 else f"times {by:g} of "
+        return "multiples of the numbers by table, in "
+    return "" if by == 1.0 else f"multiples of {by:g}, in "
 
 
 def delta_grid(

@@ -16,6 +16,7 @@ from sklearn.base import clone
 from pyro_gnr.imputation.ledger import unreliable
 from pyro_gnr.imputation.pooling import Pooled
 from pyro_gnr.imputation.pooling.checks import check_level
+from pyro_gnr.imputation.pooling.words import whole
 from pyro_gnr.imputation.settings import is_number, is_whole
 from pyro_gnr.model.mechanisms import Ignorable
 
@@ -87,11 +88,10 @@ class Ladder(pd.DataFrame):
         return pd.DataFrame
 
     def __repr__(self) -> str:
-        number = "{:.4g}".format
         parts = [
             f"one analysis under {len(self.fit)} mechanisms, {self.level:.0%} intervals",
-            pd.DataFrame(self).to_string(float_format=number),
-            self.fit.T.to_string(float_format=number),
+            whole(self),
+            whole(self.fit.T),
             *(f"- {name} failed: {error}" for name, error in self.failed.items()),
             CANNOT_DECIDE,
         ]

@@ -14,9 +14,12 @@ from scipy.special import expit, logit
 from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.columns.kinds import Bounds
 
-__all__ = ["OWN_UNIT", "moved_chances", "moved_levels", "moved_numbers", "unit"]
+__all__ = ["FARTHEST", "OWN_UNIT", "moved_chances", "moved_levels", "moved_numbers", "unit"]
 
 Floats = NDArray[np.float64]
+# In observed standard deviations, logarithms (a factor of 20) or log-odds: far beyond what anyone
+# would call plausible.
+FARTHEST = 3.0
 OWN_UNIT = "the column's own unit"
 LOGARITHMIC = frozenset({Kind.POSITIVE, Kind.COUNT, Kind.CENSORED_LOG})
 

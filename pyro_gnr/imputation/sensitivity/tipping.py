@@ -15,7 +15,7 @@ from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.pooling.terms import find_terms
 from pyro_gnr.imputation.sensitivity.adjusting import column_place, told
 from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta
-from pyro_gnr.imputation.sensitivity.scales import OWN_UNIT, unit
+from pyro_gnr.imputation.sensitivity.scales import FARTHEST, OWN_UNIT, unit
 
 if TYPE_CHECKING:
     from pyro_gnr.imputation.ledger import Ledger
@@ -25,9 +25,6 @@ __all__ = ["TippingPoint", "tipping_point"]
 
 # Points at which each side is looked at before the first change is narrowed down.
 LOOKS = 12
-# Where the search ends by default, in observed standard deviations, logarithms (a factor of 20)
-# or log-odds: far beyond what anyone would call plausible.
-FARTHEST = 3.0
 
 
 @dataclass(frozen=True)

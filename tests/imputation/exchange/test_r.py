@@ -89,3 +89,33 @@ def test_codes_of_levels_become_factors_and_codes_of_two_stay_numbers(tmp_path):
             'long[["ward"]] <- factor(long[["ward"]], levels = c(1, 2))',
             'long[["stage"]] <- factor(long[["stage"]], levels = c(1, 2.5), ordered = TRUE)',
         ]
+
+
+def test_categories_of_numbers_become_factors_from_both_formats(tmp_path):
+    table = pd.DataFrame(
+        {
+            "ward": pd.Categorical([100000, 7, None]),
+            "stage": pd.Categorical([1, 3, None], [1, 2, 3], ordered=True),
+            "dose": pd.Categorical([2.0, 0.5, None], [2.0, 0.5]),
+            "ill": pd.Categorical([True, False, None]),
+            "yes": pd.array([True, False, True], dtype="boolean"),
+        }
+    )
+    done = [table.fillna({"ward": 7, "stage": 3, "dose": 0.5, "ill": i}) for i in (True, False)]
+    long = long_table(table, done, row_ids(table.index))
+    levels = {
+        "a.csv": ('"7", "100000"', '"1", "2", "3"', '"2.0", "0.5"', '"False", "True"'),
+        "a.parquet": ('"7", "100000"', '"1", "2", "3"', "2.0, 0.5", "FALSE, TRUE"),
+    }
+    for name, wanted in levels.items():
+        (_, script), _ = export(long, tmp_path / name)
+        factors = [line for line in script.read_text().splitlines() if "factor(" in line]
+        assert factors == [
+            f'long[["{column}"]] <- factor(long[["{column}"]], levels = c({text}){order})'
+            for column, text, order in zip(
+                ["ward", "stage", "dose", "ill"],
+                wanted,
+                ["", ", ordered = TRUE", "", ""],
+                strict=True,
+            )
+        ]

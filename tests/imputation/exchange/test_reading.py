@@ -6,7 +6,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from pyro_gnr.data.files import write_table
-from pyro_gnr.imputation.exchange import long_table, read_long, row_ids
+from pyro_gnr.imputation.exchange import export, long_table, read_long, row_ids
 
 
 def test_parquet_gives_the_same_tables(long, original, completed, tmp_path):
@@ -20,6 +20,21 @@ def test_parquet_gives_the_same_tables(long, original, completed, tmp_path):
                                check_dtype=source is long)  # fmt: skip
             assert table["grade"].dtype == expected["grade"].dtype
             assert table["n kids"].dtype == "Int64"
+
+
+def test_parquet_gives_categories_of_numbers_back(tmp_path):
+    holes = pd.DataFrame(
+        {
+            "ward": pd.Categorical([2, 1, None], [2, 1, 5]),
+            "stage": pd.Categorical([1.5, None, 3.0], [1.5, 2.0, 3.0], ordered=True),
+            "ill": pd.Categorical([True, None, False]),
+        }
+    )
+    done = [holes.fillna({"ward": w, "stage": 1.5, "ill": True}) for w in (1, 2)]
+    export(long_table(holes, done, row_ids(holes.index)), tmp_path / "a.parquet")
+    found = read_long(tmp_path / "a.parquet")
+    for table, expected in zip([found.original, *found.completed], [holes, *done], strict=True):
+        assert_frame_equal(table.reset_index(drop=True), expected)
 
 
 def test_csv_keeps_the_values(long, original, completed, tmp_path):

@@ -264,6 +264,7 @@ def test_what_is_not_known_of_adjusted_tables_is_refused(imputation):
     [
         (Delta("agee"), r"got column 'agee', expected a modelled one of \['age'"),
         (Delta("site"), r"got level=None for column 'site', expected one of \['Bern'"),
+        (Delta("site"), r"as in Delta\('site', level='Linz'\)"),
         (Delta("site", level="Wien"), "got level='Wien' for column 'site'"),
         (Delta("age", level="x"), "it holds numbers"),
         (Delta("grade", level="low"), "levels move together"),
@@ -278,6 +279,43 @@ def test_what_is_not_known_of_adjusted_tables_is_refused(imputation):
 def test_bad_departures_are_named(imputation, delta, message):
     with pytest.raises(ValueError, match=message):
         imputation.adjusted(delta)
+
+
+@pytest.mark.parametrize(
+    ("delta", "message"),
+    [
+        (
+            Delta("dose", 800.0),
+            r"\+800 is too large for column 'dose': imputations became infinite",
+        ),
+        (
+            Delta("dose", stats.norm(0, 1e5)),
+            "It is in log .*; expected a number from -3 to 3: log",
+        ),
+        (
+            Delta("visits", 800.0),
+            "'visits': imputations became larger than any integer type holds",
+        ),
+        (Delta("visits", 50.0), r"a delta of \+50 is too large for column 'visits'"),
+    ],
+)
+def test_departures_out_of_all_numbers_say_their_unit(imputation, delta, message):
+    with pytest.raises(ValueError, match=message):
+        imputation.adjusted(delta)
+
+
+def test_whole_numbers_out_of_their_type_say_their_unit():
+    X = pd.DataFrame({"a": pd.array([1, 3, None, 5] * 9, dtype="Int64"), "b": np.arange(36.0)})
+    imputer = GNRImputer(members=1, max_steps=5, random_state=0, verbose=False)
+    imputation = imputer.fit(X).impute(X, m=2)
+    message = "column's own unit; expected a few of its observed standard deviations, of 1.6"
+    with pytest.raises(ValueError, match=message):
+        imputation.adjusted(Delta("a", -1e19))
+
+
+def test_large_departures_that_stay_among_numbers_are_none_of_ours(imputation):
+    for delta in (Delta("dose", -800.0), Delta("score", 800.0), Delta("grade", 800.0)):
+        assert imputation.adjusted(delta).m == 6
 
 
 def test_by_is_checked_at_once():

@@ -42,10 +42,10 @@ def test_two_departures_of_one_column_have_their_own_names(imputation):
 
 def test_units_say_of_what_the_numbers_are_multiples(imputation):
     grid = imputation.delta_grid("age ~ 1", {Delta("age", -10.0): [1.0]})
-    assert grid.units == {"delta age": "times -10 of the column's own unit"}
+    assert grid.units == {"delta age": "multiples of -10, in the column's own unit"}
     by_table = Delta("age", np.arange(imputation.m))
     grid = imputation.delta_grid("age ~ 1", {by_table: [1.0]})
-    assert grid.units["delta age"].startswith("times the numbers by table, of the column's own")
+    assert grid.units["delta age"].startswith("multiples of the numbers by table, in the column's")
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,18 @@ def test_it_carries_its_ledger(imputation):
     assert (score["by"], score["times"], score["rows"]) == (1.0, [0.0, 1.0], 45)
     assert score["unit"] == "log-odds"
     assert "Departure: 'age' + 1 times -2, 0\n" in str(found)
+
+
+def test_it_prints_whole_with_its_units(imputation, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    grid = imputation.delta_grid("age ~ score", {"dose": [-1.0], "score": [0.5]}, level=0.9)
+    lines = str(grid).splitlines()
+    assert lines[0] == "one analysis under departures from the model, 90% intervals"
+    assert lines[1].split("delta ")[1].strip() == "dose"
+    assert lines[1].split()[4:] == list(grid.columns[2:])
+    assert "..." not in str(grid)
+    assert lines[4:] == [
+        "- delta dose: in log (0.1 is about 10 % more)",
+        "- delta score: in log-odds",
+    ]
+    assert repr(grid) == str(grid)
