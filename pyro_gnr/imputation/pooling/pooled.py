@@ -14,6 +14,7 @@ from scipy import stats
 from pyro_gnr.imputation.pooling.advice import Advice, Precision, advise
 from pyro_gnr.imputation.pooling.analysis import Studied, Study
 from pyro_gnr.imputation.pooling.checks import check_level
+from pyro_gnr.imputation.pooling.labels import in_order_of
 from pyro_gnr.imputation.pooling.likelihood_ratio import d3, likelihood_ratios
 from pyro_gnr.imputation.pooling.nesting import Nesting
 from pyro_gnr.imputation.pooling.origin import origin_notes, spread_departures
@@ -206,13 +207,15 @@ class Pooled(pd.DataFrame):
         Args:
             terms: names of terms, or of columns with several terms, such as "ward" for
                 `ward[T.b]` and `ward[T.c]`; all but the intercept if None.
-            value: the hypothesis, one number or one a term.
+            value: the hypothesis, one number or one a term; by name where it is a Series with
+                labels.
 
         Returns:
             The test; see `d1`.
 
         Raises:
-            ValueError: there is no such term, or covariances are not known.
+            ValueError: there is no such term, covariances are not known, or `value` has other
+                labels than the terms.
 
         Example:
             >>> from pyro_gnr import pool
@@ -224,7 +227,9 @@ class Pooled(pd.DataFrame):
         """
         chosen = find_terms(list(self.index), terms)
         known = None if self._known is None else self._known.take(chosen)
-        return d1(self._moments(chosen), dfcom=self._dfcom, value=value, known=known)
+        hypothesis = in_order_of([str(self.index[i]) for i in chosen], value, "values")
+        found = self._moments(chosen)
+        return d1(found, dfcom=self._dfcom, value=hypothesis, known=known)
 
     def likelihood_ratio(self, smaller: Pooled, *, method: str = "D3") -> PooledTest:
         """Compare with a smaller model, nested in this one and pooled from the same tables.
