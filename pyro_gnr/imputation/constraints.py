@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyro_gnr.data import Kind
+from pyro_gnr.data.alignment import in_row_order
 from pyro_gnr.data.columns import encode_column
 from pyro_gnr.data.completion import Fill, complete
 from pyro_gnr.data.frames import native_columns
@@ -27,6 +28,8 @@ __all__ = ["Constraints", "Derived", "check_constraints", "constrained_parts"]
 Floats = NDArray[np.float64]
 # Seeds of draws anew: this many members' seeds lie between them, more than an ensemble has.
 APART = 1_000_003
+# So many draws of a row that are all inconsistent suggest that none will be consistent.
+MANY_DRAWS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,9 @@ class Constraints:
         redrawn: rows of all M tables together that were drawn anew.
         repaired: of these, rows that no draw made consistent and `repair` changed.
         inconsistent: rows of all tables that are inconsistent to the end.
+        in_all_draws: rows (of N) that are inconsistent in each draw of each table, and count M
+            times in `inconsistent`: probably for what is observed in them, which is never drawn.
+            0 where there are fewer than 20 draws of a row, which suggest nothing.
     """
 
     derive: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
@@ -50,12 +56,24 @@ class Constraints:
     redrawn: int = 0
     repaired: int = 0
     inconsistent: int = 0
+    in_all_draws: int = 0
 
     def __str__(self) -> str:
         derived = f"{', '.join(self.derive)} derived; " if self.derive else ""
+        always = f"; {self.always}" if self.in_all_draws else ""
         return (
             f"{derived}{self.redrawn:,} rows drawn anew, {self.repaired:,} repaired, "
-            f"{self.inconsistent:,} still inconsistent (of all tables together)"
+            f"{self.inconsistent:,} still inconsistent (of all tables together){always}"
+        )
+
+    @property
+    def always(self) -> str:
+        """Say how many rows no draw made consistent, and what that suggests."""
+        n = self.in_all_draws
+        rows, their = ("1 row was", "its") if n == 1 else (f"{n:,} rows were", "their")
+        return (
+            f"{rows} inconsistent in all draws of all tables: probably {their} observed values "
+            "are, which no draw changes"
         )
 
 
@@ -111,17 +129,20 @@ def constrained_parts(
     if rule.repair is not None:
         work.repair(bad if rule.keep else np.ones_like(bad))
         bad = work.inconsistent()
+    enough = imputation.m * (rule.tries + 1) >= MANY_DRAWS
     counts = replace(
         rule,
         redrawn=rule.redrawn + int(work.redrawn.sum()),
         repaired=rule.repaired + work.repaired,
         inconsistent=int(bad.sum()),
+        in_all_draws=int(bad.all(0).sum()) if enough else 0,
     )
     if counts.inconsistent:
+        always = f" {counts.always}." if counts.in_all_draws else ""
         warnings.warn(
             f"{counts.inconsistent:,} rows (of {bad.size:,} in all tables) are inconsistent after "
             f"{rule.tries} {'try' if rule.tries == 1 else 'tries'}: see `constraints`, and "
-            "`repair`.",
+            f"`repair`.{always}",
             stacklevel=4,
         )
     return work.values, work.derived, counts
@@ -158,7 +179,7 @@ class _Work:
 
     def _take(self, i: int, name: str, column: Any, what: str) -> None:
         """Take the missing cells of a derived column."""
-        found = _series(column, len(self.table.keys), what)
+        found = _series(in_row_order(column, self.table.frame, what), len(self.table.keys), what)
         place = self.names.index(name)
         if place in self.derived:
             rows = self.derived[place][0]
@@ -193,7 +214,8 @@ class _Work:
         bad: NDArray[np.bool_] = np.zeros((self.imputation.m, len(open_rows)), dtype=np.bool_)
         if self.rule.keep is not None:
             for i in range(self.imputation.m):
-                kept = np.asarray(self.rule.keep(self.frame(i)))
+                given = self.rule.keep(self.frame(i))
+                kept = np.asarray(in_row_order(given, self.table.frame, "keep's result"))
                 if kept.shape != open_rows.shape or kept.dtype != np.bool_:
                     raise ValueError(
                         f"keep gave {kept.dtype} of shape {kept.shape}, expected "
@@ -230,6 +252,7 @@ class _Work:
                     f"repair gave {type(after).__name__} of shape {np.shape(after)}, expected "
                     f"the completed table, {type(before).__name__} of shape {before.shape}."
                 )
+            after = in_row_order(after, before, "repair's result")
             mended = np.zeros(len(self.table.keys), dtype=bool)
             pairs = zip(native_columns(before), native_columns(after), strict=True)
             for name, (old, new) in zip(self.names, pairs, strict=True):

@@ -278,7 +278,8 @@ def _members(imputation: MultipleImputation) -> Check:
 
 
 def _consistency(rule: Constraints) -> Check:
-    counts = {name: getattr(rule, name) for name in ("redrawn", "repaired", "inconsistent")}
+    names = ("redrawn", "repaired", "inconsistent", "in_all_draws")
+    counts = {name: getattr(rule, name) for name in names}
     return Check("constraints", rule.inconsistent == 0, str(rule), counts)
 
 

@@ -483,6 +483,8 @@ class MultipleImputation:
         Args:
             derive: by column of the table, a function of a completed table (of the caller's type)
                 that gives all its values; the missing ones are taken. Later ones see earlier ones.
+                Where this or another function gives a Series or table of pandas, its row labels
+                say which row is which.
             keep: a function of a completed table that gives N truth values, True where a row is
                 consistent.
             repair: a function of a completed table that gives it back mended; of rows that are
@@ -491,12 +493,13 @@ class MultipleImputation:
 
         Returns:
             The M tables; their `constraints` say how many rows were drawn anew, repaired, and
-            are inconsistent to the end.
+            are inconsistent to the end, and how many of the table's rows were so in all draws:
+            probably for what is observed in them. Complete rows are never drawn and do not count.
 
         Raises:
-            ValueError: a column is unknown; a function gives another shape, missing values, values
-                that the column cannot have, or changes what was observed; nothing is asked; or
-                this is constrained already.
+            ValueError: a column is unknown; a function gives another shape, other row labels,
+                missing values, values that the column cannot have, or changes what was observed;
+                nothing is asked; or this is constrained already.
             TypeError: what should be a function is none.
 
         Example:

@@ -150,16 +150,145 @@ def test_rows_that_cannot_be_consistent_are_repaired_or_counted(imputation):
     assert "repaired" in str(found.constraints)
 
 
+def test_rows_that_no_draw_can_mend_are_counted_apart(imputation, X):
+    def short(table):
+        return table["height"] < 1.8  # of a complete column: no draw changes it
+
+    incomplete = X.isna().any(axis=1)
+    hopeless = int((~short(X) & incomplete).sum())
+    assert hopeless > 1
+    expected = f"{hopeless} rows were inconsistent in all draws of all tables: probably their obs"
+    with pytest.warns(UserWarning, match=f"inconsistent after 4 tries: .* {expected}"):
+        found = imputation.constrained(keep=short, tries=4)
+    assert found.constraints.in_all_draws == hopeless
+    assert found.constraints.inconsistent == 4 * hopeless
+    assert expected in str(found.constraints)
+    assert expected in {c.name: c for c in found.ledger().checks}["constraints"].text
+    assert any(expected in note for note in found.pool("weight ~ low").notes)
+    # 4 tables of 4 draws are too few to suggest anything.
+    with pytest.warns(UserWarning, match="inconsistent after 3 tries: see `constraints`.*`.$"):
+        few = imputation.constrained(keep=short, tries=3)
+    assert few.constraints.in_all_draws == 0
+    assert "all draws" not in str(few.constraints)
+    # Rows that can be mended are drawn as if the others were not there.
+    both = imputation.constrained
+    with pytest.warns(UserWarning, match="observed values"):
+        mixed = both(keep=lambda t: ordered(t) & short(t), tries=20)
+    alone = both(keep=ordered, tries=20)
+    mended = short(X).to_numpy()
+    for one, other in zip(mixed, alone, strict=True):
+        pd.testing.assert_frame_equal(one[mended], other[mended])
+
+
+def labelled(X, labels):
+    """The same rows with labels, and their imputations."""
+    named = X.set_axis(labels, axis=0)
+    return make(bmi="ignore").fit(named).impute(named, m=2)
+
+
+@pytest.fixture(scope="module")
+def named(X):
+    return labelled(X, [f"r{i}" for i in range(len(X))])
+
+
+ORDERS = {
+    "sorted": lambda s: s.sort_values(),
+    "reversed": lambda s: s.iloc[::-1],
+    "array": lambda s: s.to_numpy(),
+    "without labels": lambda s: s.reset_index(drop=True),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_what_functions_give_goes_by_row_labels(named, order):
+    change = ORDERS[order]
+    wanted = named.constrained({"bmi": bmi}, keep=ordered)
+    found = named.constrained({"bmi": lambda t: change(bmi(t))}, keep=lambda t: change(ordered(t)))
+    for one, other in zip(found, wanted, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    heavier = named.adjusted(Delta("weight", 5.0, where=lambda t: t["height"] > 1.7))
+    where = Delta("weight", 5.0, where=lambda t: change(t["height"] > 1.7))
+    pd.testing.assert_frame_equal(named.adjusted(where)[0], heavier[0])
+
+
+def test_numbered_rows_can_be_sorted_too(imputation):
+    found = imputation.constrained({"bmi": lambda t: bmi(t).sort_values()})
+    for one, other in zip(found, imputation.constrained({"bmi": bmi}), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_repaired_tables_go_by_row_labels(named):
+    def mended(table):
+        table["high"] = table["high"].where(ordered(table), table["low"] + 1)
+        return table
+
+    def turned(table):
+        return mended(table).iloc[::-1]
+
+    found = named.constrained(keep=ordered, repair=turned, tries=0)
+    wanted = named.constrained(keep=ordered, repair=mended, tries=0)
+    for one, other in zip(found, wanted, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    assert found.constraints.repaired > 0
+
+
+def relabelled(table):
+    return bmi(table).rename(lambda name: f"{name}!")
+
+
+def repeated(table):
+    found = bmi(table)
+    return found.set_axis([found.index[0], *found.index[:-1]])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"derive": {"bmi": relabelled}}, "derived column 'bmi' has row labels .*such as .*r0!"),
+        ({"derive": {"bmi": repeated}}, "derived column 'bmi' has .* more than once"),
+        ({"keep": lambda t: relabelled(t) > 0}, "keep's result has row labels that the table has"),
+        ({"repair": lambda t: t.rename(str.upper)}, "repair's result has row labels that"),
+    ],
+)
+def test_other_row_labels_are_refused(named, options, message):
+    with pytest.raises(ValueError, match=message):
+        named.constrained(**options)
+    with pytest.raises(ValueError, match="where for column 'weight' has row labels that"):
+        named.adjusted(Delta("weight", 1.0, where=lambda t: relabelled(t) > 0))
+
+
+def test_row_labels_that_occur_twice(X):
+    twice = labelled(X, [i // 2 for i in range(len(X))])
+    table = twice.constrained({"bmi": bmi})[0]
+    missing = X["bmi"].isna().to_numpy()
+    np.testing.assert_allclose(table["bmi"][missing], bmi(table)[missing])
+    assert twice.constrained({"bmi": lambda t: bmi(t).reset_index(drop=True)})[0].equals(table)
+    with pytest.raises(ValueError, match="labels in another order, but some .* more than once"):
+        twice.constrained({"bmi": lambda t: bmi(t).sort_values()})
+
+
+def test_numbers_in_another_order(X):
+    """Labels that are 0, 1, 2, ... in order may be labels or none, where the table's are not."""
+    shuffled = labelled(X, list(reversed(range(len(X)))))
+    wanted = shuffled.constrained({"bmi": bmi})
+    for change in (lambda s: s.sort_values(), lambda s: s.sort_index()):
+        found = shuffled.constrained({"bmi": lambda t, change=change: change(bmi(t))})
+        pd.testing.assert_frame_equal(found[0], wanted[0])
+    with pytest.raises(ValueError, match=r"0 to 119 in order, .* give an array \(.to_numpy\(\)\)"):
+        shuffled.constrained({"bmi": lambda t: pd.Series(bmi(t).to_numpy())})
+
+
 def test_repair_of_consistent_rows_is_not_taken(imputation):
     def constant(table):
-        table.loc[people()["high"].isna(), "high"] = 90.0
+        # Above all that low is: rows are consistent then.
+        table.loc[people()["high"].isna(), "high"] = 130.0
         return table
 
     found = imputation.constrained(keep=ordered, repair=constant, tries=0)
     for old, new in zip(imputation, found, strict=True):
         good = ordered(old)
         pd.testing.assert_frame_equal(old[good], new[good])
-        assert (new["high"][~good] == 90.0).all()
+        assert (new["high"][~good] == 130.0).all()
 
 
 def test_departures_of_constrained_imputations(imputation):
@@ -188,6 +317,9 @@ def test_arrays_and_polars():
     found = kept.constrained({"bmi": bmi}, keep=ordered)
     assert found[1]["bmi"].null_count() == 0
     assert ordered(found[1]).all()
+    # Without labels of their own their rows are 0, 1, 2, ...
+    again = kept.constrained({"bmi": lambda t: bmi(t).to_pandas().sort_values()}, keep=ordered)
+    assert again[1].equals(found[1])
 
 
 def changes_observed(table):

@@ -86,6 +86,7 @@ def test_counts_of_constraints_are_numbers(imputation):
     rule = kept.constraints
     assert checks(kept.ledger())["constraints"].numbers == {
         "redrawn": rule.redrawn, "repaired": rule.repaired, "inconsistent": rule.inconsistent,
+        "in_all_draws": rule.in_all_draws,
     }  # fmt: skip
 
 

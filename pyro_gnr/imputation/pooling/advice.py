@@ -173,7 +173,9 @@ def _plan(part: Precision, nu: float, needed: float, *, one_member: bool) -> tup
         m = math.ceil(needed + 1)
         return m, m, "members" if one_member else "tables"
     if needed < part.df(math.inf):
-        more = next((n for n in range(r, MOST_TABLES) if part.df(n) >= needed), None)
+        # More than now, even where what these tables happen to show of members is too little.
+        least = part.m // g + 1
+        more = next((n for n in range(least, MOST_TABLES) if part.df(n) >= needed), None)
         if more is not None:
             return g * more, g, "tables"
     members = math.ceil(1 + needed * (g - 1) / nu)
@@ -191,7 +193,10 @@ def _in_words(
     one_member: bool,
 ) -> str:
     now = part.m
-    aim = f"standard errors that repeat within {cv:.0%} (fmi {part.fmi:.2f}, {term})"
+    aim = (
+        f"standard errors that repeat within {100 * cv:.3g}% ({term}, whose fmi is "
+        f"{part.fmi:.2f} without what few rows add)"
+    )
     if limit == "nothing" or (one_member and m <= now):
         text = f"{now} tables suffice for {aim}"
     elif limit == "tables" or one_member:

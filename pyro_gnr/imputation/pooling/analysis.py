@@ -99,8 +99,11 @@ class Study:
 
     def fit(self, i: int) -> Any:
         """Do the analysis on table i, 0 <= i < M; its error says on which table it failed."""
+        return self._fit_to(self.tables[i], i)
+
+    def _fit_to(self, table: Any, i: int) -> Any:
         with on_table(i, len(self.tables)):
-            return self.analyse(self.tables[i])
+            return self.analyse(table)
 
     def run(self) -> Studied:
         """Do it on all tables.
@@ -128,9 +131,11 @@ class Study:
         )
 
     def _one(self, i: int) -> Estimates:
-        fit = self.fit(i)
+        table = self.tables[i]
+        fit = self._fit_to(table, i)
+        n_rows = len(table) if isinstance(self.analyse, EstimatorFit) else None
         try:
-            return as_estimates(fit)
+            return as_estimates(fit, n_rows=n_rows)
         except (TypeError, ValueError) as error:
             raise type(error)(f"table {i + 1} of {len(self.tables)}: {error}") from error
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pyro_gnr.imputation.pooling.covariances import only_variances
 from pyro_gnr.imputation.pooling.fitted_models import from_estimator, from_statsmodels
+from pyro_gnr.imputation.pooling.labels import in_order_of, labels_of
 from pyro_gnr.imputation.pooling.tidy import from_tidy
 
 __all__ = ["Estimates", "as_estimates"]
@@ -44,21 +45,23 @@ EXPECTED = (
 )
 
 
-def as_estimates(output: Any) -> Estimates:
+def as_estimates(output: Any, *, n_rows: int | None = None) -> Estimates:
     """Read what an analysis returned.
 
     Args:
         output: (estimates, covariance) or (estimates, covariance, degrees of freedom), where
             estimates are a number, an array (p,), a Series or a dict, and the covariance is
             (p, p), or (p,) variances; a tidy table; results of statsmodels; or a fitted
-            estimator as in scikit-learn that has standard errors.
+            estimator as in scikit-learn that has standard errors. Where estimates and covariance
+            both have labels these say what belongs together, otherwise their order does.
+        n_rows: rows that an estimator was fitted to, if known; the others say themselves.
 
     Returns:
         Estimates, all finite, with variances that are not negative.
 
     Raises:
         TypeError: it is none of these, such as the result of a test.
-        ValueError: shapes do not fit, or numbers are not finite or variances negative.
+        ValueError: shapes or labels do not fit, or numbers are not finite or variances negative.
 
     Example:
         >>> as_estimates(({"mean": 2.0}, 0.25)).terms
@@ -82,7 +85,7 @@ def as_estimates(output: Any) -> Estimates:
     elif hasattr(output, "params") and hasattr(output, "cov_params"):
         found = Estimates(*from_statsmodels(output))
     elif hasattr(output, "coef_"):
-        found = Estimates(*from_estimator(output))
+        found = Estimates(*from_estimator(output, n_rows))
     else:
         raise TypeError(f"the analysis gave {type(output).__name__}, {EXPECTED}.")
     return _checked(found)
@@ -91,13 +94,14 @@ def as_estimates(output: Any) -> Estimates:
 def _from_pair(output: tuple[Any, ...]) -> Estimates:
     if len(output) not in (2, 3):
         raise TypeError(f"the analysis gave a tuple of {len(output)}, {EXPECTED}.")
-    values, covariance = output[:2]
     try:
         dfcom = np.inf if len(output) == 2 or output[2] is None else float(output[2])
-        terms, values = _named(values)
-        covariance = np.asarray(covariance, dtype=np.float64)
+        terms, values = _named(output[0])
+        covariance = np.asarray(output[1], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"the analysis gave {output!r}, {EXPECTED}.") from error
+    ordered = in_order_of(labels_of(output[0]), output[1])
+    covariance = np.asarray(ordered, dtype=np.float64)
     p = len(values)
     if covariance.size == 1 and p == 1:
         covariance = covariance.reshape(1, 1)

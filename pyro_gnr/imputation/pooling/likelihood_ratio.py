@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from pyro_gnr.imputation.pooling.wald import PooledTest, denominator_df, f_test
 
-__all__ = ["d3", "likelihood_ratios", "log_likelihood"]
+__all__ = ["check_model_based", "d3", "likelihood_ratios", "log_likelihood"]
 
 Array = NDArray[np.float64]
 
 # Families whose likelihood has no scale to estimate; that of the others is not maximised by what
 # statsmodels takes for it.
 WITHOUT_SCALE = ("Binomial", "Poisson", "NegativeBinomial")
+
+# What statsmodels calls covariances that follow from the likelihood, in models of all its kinds.
+MODEL_BASED = ("nonrobust", "naive", "approx", "oim", "opg")
 
 
 def d3(own: Sequence[float] | Array, pooled: Sequence[float] | Array, k: int) -> PooledTest:
@@ -64,19 +67,38 @@ def likelihood_ratios(
         m: number of tables.
 
     Raises:
-        ValueError: a likelihood cannot be evaluated, or the models have different outcomes.
+        ValueError: a likelihood cannot be evaluated, the models have different outcomes, or a
+            covariance is not the model's own.
     """
     own, at_pooled = np.empty(m), np.empty(m)
     for i in range(m):
         fits = larger(i), smaller(i)
         if not all(hasattr(fit, "params") and hasattr(fit, "model") for fit in fits):
             raise ValueError("likelihoods need models of statsmodels: use wald().")
+        for fit in fits:
+            check_model_based(fit)
         _check_same_outcome(*fits, table=i + 1)
         at_own = [log_likelihood(fit, np.ravel(fit.params, order="F")) for fit in fits]
         own[i] = 2 * (at_own[0] - at_own[1])
         at_means = [log_likelihood(fit, p) for fit, p in zip(fits, pooled, strict=True)]
         at_pooled[i] = 2 * (at_means[0] - at_means[1])
     return own, at_pooled
+
+
+def check_model_based(fit: Any) -> None:
+    """Refuse a fit whose covariance does not rest on its likelihood, as a ratio of these does.
+
+    Raises:
+        ValueError: the covariance is robust, or of another type that is not the model's.
+    """
+    kind = getattr(fit, "cov_type", getattr(fit, "covariance_type", "nonrobust"))
+    if kind not in MODEL_BASED:
+        name = type(getattr(fit, "model", fit)).__name__
+        raise ValueError(
+            f"{name} was pooled with cov_type={kind!r}, expected the model's own covariance "
+            "('nonrobust') in both models: a likelihood ratio test has no robust version. Use "
+            "wald(), the pooled Wald test (D1), which takes that covariance."
+        )
 
 
 def log_likelihood(fit: Any, params: Array) -> float:

@@ -34,10 +34,11 @@ def origin_notes(tables: Any) -> list[str]:
             "the advice on tables count that doubt as missing information (degrees of freedom do "
             "not); pool_draws gives quantiles of the mixture over it"
         )
-    inconsistent = getattr(getattr(tables, "constraints", None), "inconsistent", 0)
-    if inconsistent:
+    constraints = getattr(tables, "constraints", None)
+    if constraints is not None and constraints.inconsistent:
+        always = f": {constraints.always}" if constraints.in_all_draws else ""
         found.append(
-            f"{inconsistent:,} rows (of all tables together) do not satisfy the constraints that "
-            "were asked for; see the imputation's constraints"
+            f"{constraints.inconsistent:,} rows (of all tables together) do not satisfy the "
+            f"constraints that were asked for; see the imputation's constraints{always}"
         )
     return found

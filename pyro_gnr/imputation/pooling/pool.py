@@ -42,9 +42,10 @@ def pool(
             `formula`; an estimator as in scikit-learn that has standard errors, with `target`; or
             a function of a table that gives (estimates, covariance), (estimates, covariance,
             degrees of freedom), a tidy table (term, estimate, std.error), or a fitted model.
+            Estimates and covariances of pandas are matched by their labels, others by order.
         members: (M,) which member made each table; None if each has its own.
-        dfcom: degrees of freedom for complete data; those of the analysis if None, and infinity
-            if it has none.
+        dfcom: degrees of freedom for complete data, such as rows less coefficients; those of the
+            analysis if None, and infinity if it has none (the result's notes then say so).
         formula: of a model class.
         model: of a formula: "ols" (the default), "logit", "glm", ...
         model_options: more arguments of a statsmodels model, such as `{"family": ...}`; groups,

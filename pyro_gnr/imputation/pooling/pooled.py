@@ -14,7 +14,8 @@ from scipy import stats
 from pyro_gnr.imputation.pooling.advice import Advice, Precision, advise
 from pyro_gnr.imputation.pooling.analysis import Studied, Study
 from pyro_gnr.imputation.pooling.checks import check_level
-from pyro_gnr.imputation.pooling.likelihood_ratio import d3, likelihood_ratios
+from pyro_gnr.imputation.pooling.labels import in_order_of
+from pyro_gnr.imputation.pooling.likelihood_ratio import check_model_based, d3, likelihood_ratios
 from pyro_gnr.imputation.pooling.nesting import Nesting
 from pyro_gnr.imputation.pooling.origin import origin_notes, spread_departures
 from pyro_gnr.imputation.pooling.rules import Moments, moments, spread
@@ -55,7 +56,9 @@ class Pooled(pd.DataFrame):
         ('rubin', 3, {'Intercept': 1.17, 'x': 0.93})
     """
 
-    _metadata: ClassVar[list[str]] = ["_study", "_studied", "_nesting", "_dfcom", "_known"]
+    _metadata: ClassVar[list[str]] = [
+        "_study", "_studied", "_nesting", "_dfcom", "_dfcom_said", "_known",
+    ]  # fmt: skip
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
@@ -90,7 +93,8 @@ class Pooled(pd.DataFrame):
             del columns["w"]
         table = cls(columns, index=pd.Index(studied.terms, name="term"))
         table._study, table._studied = study, studied
-        table._nesting, table._dfcom, table._known = nesting, float(freedom), known
+        table._nesting, table._known = nesting, known
+        table._dfcom, table._dfcom_said = float(freedom), dfcom is not None
         return table
 
     # What pandas keeps for a subclass (`_metadata`), declared for type checkers.
@@ -98,6 +102,7 @@ class Pooled(pd.DataFrame):
     _studied: Studied
     _nesting: Nesting
     _dfcom: float
+    _dfcom_said: bool  # by the caller
     _known: Moments | None  # of tables without the spread of a prior over departures
 
     @property
@@ -123,8 +128,10 @@ class Pooled(pd.DataFrame):
     @property
     def notes(self) -> list[str]:
         """What to know before using the numbers."""
-        rows = len(self._study.tables[0])
-        general, advice = notes(self._nesting, self._studied, rows), self.advice()
+        first, advice = self._study.tables[0], self.advice()
+        rows = len(first) if hasattr(first, "__len__") else None
+        infinite = bool(np.isinf(self._dfcom)) and not self._dfcom_said
+        general = notes(self._nesting, self._studied, rows, assumed_infinite=infinite)
         own = getattr(self._study.analyse, "notes", ())
         return [*general, *own, *origin_notes(self._study.tables), advice.text]
 
@@ -208,13 +215,15 @@ class Pooled(pd.DataFrame):
         Args:
             terms: names of terms, or of columns with several terms, such as "ward" for
                 `ward[T.b]` and `ward[T.c]`; all but the intercept if None.
-            value: the hypothesis, one number or one a term.
+            value: the hypothesis, one number or one a term; by name where it is a Series with
+                labels.
 
         Returns:
             The test; see `d1`.
 
         Raises:
-            ValueError: there is no such term, or covariances are not known.
+            ValueError: there is no such term, covariances are not known, or `value` has other
+                labels than the terms.
 
         Example:
             >>> from pyro_gnr import pool
@@ -226,7 +235,9 @@ class Pooled(pd.DataFrame):
         """
         chosen = find_terms(list(self.index), terms)
         known = None if self._known is None else self._known.take(chosen)
-        return d1(self._moments(chosen), dfcom=self._dfcom, value=value, known=known)
+        hypothesis = in_order_of([str(self.index[i]) for i in chosen], value, "values")
+        found = self._moments(chosen)
+        return d1(found, dfcom=self._dfcom, value=hypothesis, known=known)
 
     def likelihood_ratio(self, smaller: Pooled, *, method: str = "D3") -> PooledTest:
         """Compare with a smaller model, nested in this one and pooled from the same tables.
@@ -244,7 +255,8 @@ class Pooled(pd.DataFrame):
 
         Raises:
             ValueError: models are not nested or not from the same tables, rules are nested (no
-                such test is known), or a likelihood cannot be evaluated.
+                such test is known), a likelihood cannot be evaluated, or a covariance is robust
+                (`cov_type`), for which there is no likelihood: use `wald`.
 
         Example:
             >>> from pyro_gnr import pool
@@ -336,7 +348,12 @@ class Pooled(pd.DataFrame):
         return moments(values, covariances, self._nesting)
 
     def _likelihoods(self) -> NDArray[np.float64]:
-        return np.array([float(self.fit(i).llf) for i in range(self.m)])
+        found = np.empty(self.m)
+        for i in range(self.m):
+            fit = self.fit(i)
+            check_model_based(fit)
+            found[i] = float(fit.llf)
+        return found
 
     def _check_nested(self, smaller: Pooled, method: str) -> int:
         if method not in ("D3", "D2"):

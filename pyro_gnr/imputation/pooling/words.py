@@ -13,6 +13,8 @@ ONE_MEMBER = (
     "all tables come from one member, whose parameters were taken as known: their uncertainty is "
     "left out, and variances are understated (the imputation is not proper)"
 )
+# From so many rows on, infinite degrees of freedom for complete data make next to no difference.
+MANY_ROWS = 300
 
 
 def heading(nesting: Nesting) -> str:
@@ -34,13 +36,28 @@ def heading(nesting: Nesting) -> str:
     return f"pooled over {nesting.m} tables{of}, by Rubin's rules"
 
 
-def notes(nesting: Nesting, studied: Studied, n_rows: int) -> list[str]:
-    """List what to know of members, fits and rows before using the numbers."""
+def notes(
+    nesting: Nesting, studied: Studied, n_rows: int | None, *, assumed_infinite: bool = False
+) -> list[str]:
+    """List what to know of members, fits and rows before using the numbers.
+
+    Args:
+        nesting: which tables belong together.
+        studied: what the analysis gave.
+        n_rows: rows of a table; None if that is not known.
+        assumed_infinite: nobody said how many degrees of freedom complete data would have.
+    """
     found = [ONE_MEMBER] if nesting.one_member else []
     if studied.not_converged:
         numbers = ", ".join(map(str, studied.not_converged))
         found.append(f"the fit did not converge on table(s) {numbers}; do not rely on it")
-    left_out = 0 if studied.n_rows is None else n_rows - studied.n_rows
+    if assumed_infinite and (n_rows is None or n_rows < MANY_ROWS):
+        rows = "" if n_rows is None else f" though a table has {n_rows} rows"
+        found.append(
+            f"the analysis did not say its degrees of freedom for complete data, which were taken "
+            f"as infinite{rows}: intervals may be too narrow; dfcom= sets them"
+        )
+    left_out = 0 if studied.n_rows is None or n_rows is None else n_rows - studied.n_rows
     if left_out > 0:
         found.append(f"{left_out} of {n_rows} rows were left out: other columns have holes, too")
     return found

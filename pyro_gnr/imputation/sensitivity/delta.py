@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyro_gnr.data import Column, Kind
+from pyro_gnr.data.alignment import in_row_order
 from pyro_gnr.data.frames import column_names
 from pyro_gnr.data.reading import Scalar
 from pyro_gnr.imputation.departures import described, in_words
@@ -40,7 +41,7 @@ class Delta:
             one of a binary column if None. Ordinal levels all move up together: none is named.
         where: whose cells: rows as a pandas expression ("age > 60"), as a function of a completed
             table that gives N truth values (both see each completed table as it was before), or as
-            N truth values; None: all.
+            N truth values (a Series goes by its row labels); None: all.
 
     Raises:
         ValueError: `by` is empty, not finite, or no row of numbers.
@@ -157,7 +158,8 @@ class Delta:
             table: completed, of the caller's type.
 
         Raises:
-            ValueError: `where` does not give N truth values; says what it gave.
+            ValueError: `where` does not give N truth values, or gives them with other row labels
+                than the table's; says what it gave.
         """
         if self.where is None:
             return np.ones(len(table), dtype=bool)
@@ -165,7 +167,7 @@ class Delta:
             found = self._evaluated(table)
         else:
             found = self.where(table) if callable(self.where) else self.where
-        rows = np.asarray(found)
+        rows = np.asarray(in_row_order(found, table, f"where for column {self.column!r}"))
         if rows.shape != (len(table),) or rows.dtype != np.bool_:
             raise ValueError(
                 f"where={self.where!r} for column {self.column!r} gave {rows.dtype} of shape "

@@ -81,6 +81,29 @@ def test_more_tables_help_where_tables_are_the_limit():
     assert "of the 10 members" in advice.text
 
 
+def test_more_tables_are_more_than_there_are():
+    # By chance members' means vary less than their tables make them: b < w / R.
+    part = precision(b=0.01, w=0.3, G=5, R=4)
+    assert part.df() < part.df(4)
+    needed = (part.df() + part.df(4)) / 2
+    cv = upper_fmi(part.fmi, part.df() + 1) / math.sqrt(2 * needed)
+    advice = advise({"race": part}, one_member=False, cv=cv)
+    assert (advice.limit, advice.members, advice.m) == ("tables", 5, 25)
+    assert "use 25 tables of the 5 members instead of 20" in advice.text
+    uneven = Precision(part.fmi, part.between, part.within, 5, 19, 5 / (4 / 4 + 1 / 3))
+    for cv in np.geomspace(0.01, 1.0, 200):
+        advice = advise({"race": uneven}, one_member=False, cv=cv)
+        assert advice.limit == "nothing" or advice.m > 19
+
+
+@pytest.mark.parametrize(
+    ("cv", "text"), [(0.05, "5%"), (0.005, "0.5%"), (0.015, "1.5%"), (0.0004, "0.04%")]
+)
+def test_the_aim_is_said_with_its_digits(cv, text):
+    advice = advise({"a": precision(0.1, 0, 20, 1)}, one_member=False, cv=cv)
+    assert f"repeat within {text} (a, whose fmi is" in advice.text
+
+
 def test_members_are_the_limit_where_no_number_of_tables_helps():
     part = precision(b=0.6, w=0.05, G=5, R=4)
     assert part.df(10**6) < 5
@@ -127,6 +150,8 @@ def test_few_rows_are_no_reason_for_more_tables():
     assert (pooled["fmi"] > 0.1).all()  # 2 / (df + 3)
     assert pooled.advice().limit == "nothing"
     assert pooled.advice().m == 5
+    # Not the fmi of the column: the sentence says so.
+    assert "whose fmi is 0.00 without what few rows add" in str(pooled)
 
 
 def test_bad_input():

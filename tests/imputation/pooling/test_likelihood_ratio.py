@@ -93,6 +93,21 @@ def test_models_whose_likelihood_is_not_that_of_their_parameters(tables):
         functions.likelihood_ratio(pool(tables, lambda t: ({"a": 1.0}, np.eye(1))))
 
 
+@pytest.mark.parametrize("method", ["D3", "D2"])
+@pytest.mark.parametrize("robust", [(True, True), (True, False), (False, True)])
+def test_there_is_no_robust_version(tables, method, robust):
+    formulas = "bmi ~ age + ward", "bmi ~ age"
+    options = [{"cov_type": "HC3"} if one else None for one in robust]
+    larger, smaller = (
+        pool(tables, formula, fit_options=option)
+        for formula, option in zip(formulas, options, strict=True)
+    )
+    message = r"OLS was pooled with cov_type='HC3'.*no robust version\. Use wald\(\).*\(D1\)"
+    with pytest.raises(ValueError, match=message):
+        larger.likelihood_ratio(smaller, method=method)
+    assert larger.wald("ward").method == "D1"
+
+
 def test_models_that_cannot_be_compared(tables):
     larger, smaller = pool(tables, "bmi ~ age + ward"), pool(tables, "bmi ~ age")
     with pytest.raises(ValueError, match="the smaller model has terms"):

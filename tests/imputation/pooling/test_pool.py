@@ -131,6 +131,20 @@ def test_estimators(tables):
     np.testing.assert_allclose(fitted, wanted, rtol=1e-6)
 
 
+def test_degrees_of_freedom_of_an_estimator_are_rows_less_coefficients(tables):
+    numbers = [table[["bmi", "age", "visits"]] for table in tables]
+    with_intercept = pool(numbers, BayesianRidge(), target="bmi")
+    assert (with_intercept["dfcom"] == 57).all()
+    without = pool(numbers, BayesianRidge(fit_intercept=False), target="bmi")
+    assert (without["dfcom"] == 58).all()
+    assert (pool(numbers, BayesianRidge(), target="bmi", dfcom=20)["dfcom"] == 20).all()
+    few = [table[:3] for table in numbers]  # no more rows than coefficients
+    assert np.isinf(pool(few, BayesianRidge(), target="bmi")["dfcom"]).all()
+    # Which rows a function fits to is not known.
+    function = pool(numbers, lambda t: BayesianRidge().fit(t[["age", "visits"]], t["bmi"]))
+    assert np.isinf(function["dfcom"]).all()
+
+
 def test_tables_of_polars_and_arrays(tables):
     wanted = pool(tables, FORMULA)
     frames = [pl.from_pandas(table) for table in tables]

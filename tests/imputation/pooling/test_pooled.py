@@ -1,6 +1,7 @@
 """The pooled table: what it prints, tests, and says of itself."""
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -87,6 +88,27 @@ def test_other_notes(tables):
     assert "did not converge on table(s) 1, 2, 3, 4, 5, 6" in str(
         pool(tables, lambda t: Results())
     )
+
+
+def test_unknown_degrees_of_freedom_are_mentioned_where_they_matter(tables, tables_of):
+    def mean(table):
+        return table["age"].mean(), table["age"].var() / len(table)
+
+    unknown = "taken as infinite though a table has 60 rows: .*; dfcom= sets them"
+    assert sum(bool(re.search(unknown, note)) for note in pool(tables, mean).notes) == 1
+    assert re.search(unknown, str(pool(tables, mean)))
+    assert re.search(unknown, pool(tables, mean)._repr_html_())
+    said = [
+        pool(tables, mean, dfcom=59),
+        pool(tables, mean, dfcom=np.inf),
+        pool(tables, lambda t: (*mean(t), 59)),
+        pool(tables, FORMULA),
+        pool(tables_of(m=3, n=400), mean),
+    ]
+    assert not any("infinite" in str(pooled) for pooled in said)
+    # Rows that are not known are none that were found to be many.
+    numbers = pool([1.0, 2.0, 4.0], lambda x: (x, 0.5))
+    assert "taken as infinite: intervals" in str(numbers)
 
 
 def test_wald_tests_columns_and_terms(pooled, tables):
