@@ -561,9 +561,10 @@ def report() -> str:
         "by -0.4 to +0.8%; those of tables with two-valued columns, but for these, from before "
         "such columns started steeper. All but those of the ensemble's cost are from before "
         "pilot runs moved the proposals of models whose weights are unreliable in more than a "
-        "twentieth of the rows. "
+        "twentieth of the rows, and all but those and calibration's from before members' noise "
+        "was widened (most of coverage's, too: see bench_coverage.py). "
         "(Of coverage's tables none of 18 models that were looked at had more than 4%, so that "
-        "its rows are as they would be now.)\n",
+        "pilots leave its rows as they are.)\n",
         "## The ladder on the UCI protocol of not-MIWAE (bench_uci_ladder.py)\n",
         uci_ladder(read("uci_ladder"), pd.read_csv(REFERENCE)),
     ]
