@@ -62,9 +62,12 @@ def kind_option(name: str, kind: str) -> str:
 
 
 def _as_category_option(match: re.Match[str]) -> str:
-    name = ast.literal_eval(f"{match[1]}{match[2]}{match[1]}")
     level = match[3]
-    text = ast.literal_eval(level) if level[0] in "'\"" else level
+    try:
+        name = ast.literal_eval(f"{match[1]}{match[2]}{match[1]}")
+        text = ast.literal_eval(level) if level[0] in "'\"" else level
+    except (SyntaxError, ValueError):  # names with quotes and brackets: say it in Python's words
+        return match[0]
     return f"--category {shlex.quote(f'{name}={text}')}."
 
 

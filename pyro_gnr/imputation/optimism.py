@@ -13,8 +13,9 @@ normal r^2 - 1, r the standardised residual),
 
 k_j is the optimism of Efron, in units of S; q_j is what s_j itself adds to it, which does not make
 it small (of a normal without latents c = q = 2). As p_j is uncertain, and wild where latents leave
-little to say of s_j, p is the median of all columns. Scales are multiplied by exp(p / n_j), and
-so variances by about 1 + 2p / n_j.
+little to say of s_j, p is the median of all columns, and c_j a quarter of what it is without
+latents at least. Scales are multiplied by exp(p / n_j), at most by a tenth, and so variances by
+about 1 + 2p / n_j: where more is asked for, terms of second order and errors of p are as large.
 
 Source: Efron 2004, JASA 99 (optimism as a covariance); Efron & Tibshirani 1993, ch. 17.
 """
@@ -37,8 +38,10 @@ __all__ = ["lost_parameters", "without_optimism"]
 ROWS = 1000
 # A column with fewer of them says nothing of p.
 FEWEST = 10
-# Most that a scale grows on the logarithm: where p is near n nothing is known of noise.
-MOST = 0.5
+# Least of c, so that a column that says next to nothing of its scale asks for no p without end.
+LEAST_CURVATURE = 0.5
+# Most that a scale grows on the logarithm.
+MOST = 0.1
 
 
 def without_optimism(fitted: FittedModel, table: Table, weights: Tensor) -> FittedModel:
@@ -53,8 +56,9 @@ def without_optimism(fitted: FittedModel, table: Table, weights: Tensor) -> Fitt
     scores, curvature = fitted.scale_scores(table, rows).cpu().double()
     visible = torch.from_numpy(table.visible)
     p = lost_parameters(
-        weights[:, rows].double(), scores, curvature=curvature, visible=visible[rows]
-    ) * (len(table.keys) / len(rows))
+        weights[:, rows].double(), scores, curvature=curvature, visible=visible[rows],
+        share=len(rows) / len(table.keys),
+    )  # fmt: skip
     factor = (p / visible.sum(0).clamp(min=1)).clamp(max=MOST).exp()
     members = copy.deepcopy(fitted.members)
     for member in members:
@@ -63,7 +67,7 @@ def without_optimism(fitted: FittedModel, table: Table, weights: Tensor) -> Fitt
 
 
 def lost_parameters(
-    weights: Tensor, scores: Tensor, *, curvature: Tensor, visible: Tensor
+    weights: Tensor, scores: Tensor, *, curvature: Tensor, visible: Tensor, share: float = 1.0
 ) -> float:
     """Give p, the parameters of a column by which noise is too small; at least 0.
 
@@ -72,6 +76,7 @@ def lost_parameters(
         scores: (G, N, D) S; 0 in hidden cells, and in columns without a scale.
         curvature: (G, N, D) -dS / d log s_j, likewise.
         visible: (N, D) bool.
+        share: of the rows that members were fitted to these N are.
 
     Example:
         A mean of 200 numbers, and their standard deviation:
@@ -88,10 +93,10 @@ def lost_parameters(
         1.0
     """
     counts = visible.sum(0)
-    c = curvature.mean(0).sum(0) / counts.clamp(min=1)
+    c = (curvature.mean(0).sum(0) / counts.clamp(min=1)).clamp(min=LEAST_CURVATURE)
     q = (scores * curvature).mean(0).sum(0) / counts.clamp(min=1) / c
     centred = scores - scores.mean(0)
     k = -torch.einsum("gn,gnd->d", weights - weights.mean(0), centred) / (len(weights) - 1)
-    p = (k - q) / c
-    known = (counts >= FEWEST) & (c > 0) & p.isfinite()
+    p = (k / share - q) / c
+    known = (counts >= FEWEST) & curvature.any(0).any(0) & p.isfinite()
     return max(0.0, p[known].quantile(0.5).item()) if known.any() else 0.0

@@ -99,7 +99,7 @@ def _in_r(level: Any) -> str:
     if isinstance(level, bool):
         return "TRUE" if level else "FALSE"
     # 1e5 is "1e+05" to R, but 100000 among whole numbers is not: these go by their digits.
-    return repr(level) if isinstance(level, float) else _quoted(str(level))
+    return repr(level).replace("inf", "Inf") if isinstance(level, float) else _quoted(str(level))
 
 
 def _made_factor(name: str, levels: list[str], *, ordered: bool) -> str:

@@ -39,9 +39,14 @@ def in_order_of(terms: Sequence[str] | None, numbers: Any, what: str = "a covari
         >>> in_order_of(["a", "b"], covariance).to_numpy().tolist()
         [[2.0, 0.5], [0.5, 1.0]]
     """
-    if terms is None or not isinstance(numbers, (pd.Series, pd.DataFrame)):
+    if not isinstance(numbers, (pd.Series, pd.DataFrame)) or len(set(numbers.shape)) != 1:
         return numbers
-    if set(numbers.shape) != {len(terms)}:
+    if terms is None:
+        # Estimates are 0, 1, 2, ... then.
+        terms = [str(i) for i in range(len(numbers))]
+        if sorted(map(str, numbers.index)) != sorted(terms):
+            return numbers
+    if len(terms) == 1 or len(numbers) != len(terms):
         return numbers
     rows = _labels(numbers.index)
     if isinstance(numbers, pd.Series):

@@ -168,8 +168,8 @@ def _check_size(column: Column, moved: Floats, delta: Floats, measured: str) -> 
         ValueError: one does; says in what it is measured, and what is sensible.
     """
     found = np.abs(column.to_units(moved))
-    most = LARGEST_WHOLE if column.whole else np.finfo(np.float64).max
-    far = (delta != 0.0) & ~(found <= most)
+    fits = found < LARGEST_WHOLE if column.whole else np.isfinite(found)
+    far = (delta != 0.0) & ~fits
     if not far.any():
         return
     worst = delta[far].flat[np.argmax(np.abs(delta[far]))]

@@ -166,7 +166,7 @@ class Delta:
         if isinstance(self.where, str):
             found = self._evaluated(table)
         else:
-            found = self.where(table) if callable(self.where) else self.where
+            found = self.where(table) if callable(self.where) else self._given(table)
         rows = np.asarray(in_row_order(found, table, f"where for column {self.column!r}"))
         if rows.shape != (len(table),) or rows.dtype != np.bool_:
             raise ValueError(
@@ -174,6 +174,18 @@ class Delta:
                 f"{rows.shape}, expected {len(table)} truth values."
             )
         return rows
+
+    def _given(self, table: Any) -> Any:
+        """The caller's truth values; their labels are of another table than an array."""
+        given, unlabelled = self.where, not isinstance(table, pd.DataFrame)
+        if isinstance(given, pd.Series) and unlabelled:
+            if not given.index.equals(pd.RangeIndex(len(given))):
+                raise ValueError(
+                    f"where for column {self.column!r} has row labels, but the table, "
+                    f"{type(table).__name__}, has none that they could be matched with: give an "
+                    "array (.to_numpy()) in the order of the table's rows."
+                )
+        return given
 
     def _evaluated(self, table: Any) -> Any:
         if isinstance(table, np.ndarray):

@@ -58,9 +58,11 @@ class Ladder(pd.DataFrame):
         fit: one row a mechanism: `bound_values`, mean bound on log p(x_o) of all rows, to which it
             was fitted, in nats; `bound_values_and_holes`, that on log p(x_o, m), which is NaN
             where the model says nothing of the holes; `held_out_values` and
-            `held_out_values_and_holes`, the same of held-out rows; `se_difference_values` and
-            `se_difference_values_and_holes`, standard error of its difference to the best one,
-            over the same held-out rows (0 for the best; another seed of the fit would add to it);
+            `held_out_values_and_holes`, those of held-out rows under a second fit of one member
+            to the others (compare mechanisms by one of them, not one with the other);
+            `se_difference_values` and `se_difference_values_and_holes`, standard error of the
+            held-out one's difference to the best, over the same rows (0 for the best; another
+            seed of the fit would add to it);
             `pareto_k`, share of incomplete rows with k > 0.7; `beyond_observed`, largest share
             over columns of imputations outside what was observed.
         failed: by mechanism, the errors of those that could not be fitted.
@@ -230,13 +232,19 @@ def _said_once(said: set[str]) -> Iterator[None]:
     """Pass on warnings that no earlier fit gave: what is true of the table, each would say."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield
+        failure: Exception | None = None
+        try:
+            yield
+        except Exception as error:
+            failure = error
     for warning in caught:
         if str(warning.message) not in said:
             said.add(str(warning.message))
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
             )
+    if failure is not None:
+        raise failure
 
 
 def _ladder(

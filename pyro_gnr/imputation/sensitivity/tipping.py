@@ -66,7 +66,8 @@ class TippingPoint:
 
     def __str__(self) -> str:
         found = [self._side(d) for d in (self.below, self.above) if d is not None]
-        low, high = (self._size(d) for d in self.within)
+        ends = (self._size(d) for d in self.within)
+        low, high = reversed(list(ends)) if np.any(np.asarray(self.delta.by) < 0) else ends
         where = f"it does not change at {LOOKS} deltas either way, to {low} and {high}"
         if found:
             where = f"it changes at {' and at '.join(found)}"
@@ -111,7 +112,9 @@ class TippingPoint:
         """The departure, so many times as far; of numbers by table, how many times that is."""
         by = np.asarray(self.delta.by, dtype=np.float64)
         return (
-            f"{factor:{form}} times the numbers by table" if by.ndim else f"{factor * by:{form}}"
+            f"{factor:{form}} times the numbers by table"
+            if by.ndim
+            else f"{factor * by + 0.0:{form}}"
         )
 
     def _cells(self) -> str:
@@ -231,7 +234,7 @@ def _truth(conclusion: Callable[[Pooled], bool], pooled: Pooled) -> bool:
     if not isinstance(found, (bool, np.bool_)):
         raise TypeError(
             f"conclusion gave {found!r}, expected True or False, such as "
-            "lambda pooled: pooled.loc['age', 'p.value'] < 0.05."
+            "lambda pooled: pooled.summary().loc['age', 'p.value'] < 0.05."
         )
     return bool(found)
 

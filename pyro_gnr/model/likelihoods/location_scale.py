@@ -71,13 +71,19 @@ class LocationScale(Likelihood):
 
         Of a normal these are r^2 - 1 and 2 r^2, with r = (x - mu) / s.
 
+        Both are 0 where `distribution` takes its scales from elsewhere than `_location_scale`, so
+        that nothing here is widened.
+
         Args:
             u: (..., H).
             x: (..., C) values with finite density.
         """
         log_s = self.inflation.log().expand(*u.shape[:-1], -1).clone().requires_grad_()
         given = functional_call(self, {"inflation": log_s.exp()}, (u.detach(),))
-        (score,) = torch.autograd.grad(given.log_prob(x).sum(), log_s, create_graph=True)
+        total = given.log_prob(x).sum()
+        if not _hangs_on(total, log_s):
+            return torch.zeros_like(log_s), torch.zeros_like(log_s)
+        (score,) = torch.autograd.grad(total, log_s, create_graph=True)
         (slope,) = torch.autograd.grad(score.sum(), log_s)
         return score.detach(), -slope
 
@@ -103,3 +109,9 @@ class LocationScale(Likelihood):
             raw = self.head.bias.chunk(2, -1)[1].expand_as(location)
         room = self.ceiling * self.width - self.floor
         return location, self.inflation * (self.floor + room * torch.sigmoid(raw))
+
+
+def _hangs_on(total: Tensor, of: Tensor) -> bool:
+    """Whether a number was computed from another tensor."""
+    (found,) = torch.autograd.grad(total, of, retain_graph=True, allow_unused=True)
+    return found is not None

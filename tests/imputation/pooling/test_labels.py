@@ -144,3 +144,15 @@ def test_values_of_a_hypothesis_go_by_their_labels(tables):
     assert pooled.wald(["age", "visits"], value=values).p_value == pytest.approx(1)
     with pytest.raises(ValueError, match="got values with labels"):
         pooled.wald(["age", "visits"], value=pd.Series({"age": 0.0, "bmi": 1.0}))
+
+
+def test_one_estimate_needs_no_name_of_its_variance():
+    pooled = pool([1.0, 2.0], lambda t: (pd.Series({"mean": t}), pd.Series({"var": 0.5})))
+    assert pooled["ubar"].tolist() == [0.5]
+
+
+def test_numbers_are_labels_too_where_they_are_in_another_order():
+    def analysis(table):
+        return pd.Series([table, 10 * table]), pd.Series([4.0, 1.0], index=[1, 0])
+
+    assert pool([1.0, 2.0], analysis)["ubar"].tolist() == [1.0, 4.0]

@@ -327,3 +327,13 @@ def test_by_is_checked_at_once():
         from pyro_gnr.imputation.sensitivity.delta import as_delta
 
         as_delta(3.5)
+
+
+def test_labelled_rows_are_refused_where_the_table_has_no_labels():
+    """Labels of the table that an array came from are not its row numbers."""
+    table = np.zeros((4, 1))
+    given = pd.Series([True, False, True, True], index=[2, 0, 3, 1])
+    with pytest.raises(ValueError, match=r"where for column 'x0' has row labels.*to_numpy"):
+        Delta("x0", where=given).rows(table)
+    assert Delta("x0", where=given.to_numpy()).rows(table).tolist() == given.tolist()
+    assert Delta("x0", where=given.reset_index(drop=True)).rows(table).tolist() == given.tolist()

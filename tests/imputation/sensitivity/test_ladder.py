@@ -90,6 +90,18 @@ def test_what_is_true_of_the_table_is_warned_of_once(quick):
             )
 
 
+def test_a_fit_that_fails_has_warned_before(quick):
+    class Fails(GNRImputer):
+        def fit(self, X, y=None):
+            warnings.warn("look here", UserWarning, stacklevel=2)
+            raise ValueError("no way")
+
+    with pytest.warns(UserWarning, match="look here"), pytest.raises(ValueError, match="no way"):
+        compare_mechanisms(
+            table(), "a ~ b", imputer=Fails(**quick.get_params()), m=2, mechanisms=["ignorable"]
+        )
+
+
 def test_one_that_fails_is_told_and_the_rest_goes_on(quick):
     steps = {"sound": "ignorable", "wrong": {"name": "self_masking", "direction": {"d": "high"}}}
     found = compare_mechanisms(table(), "a ~ b", imputer=quick, m=2, mechanisms=steps, held_out=0)

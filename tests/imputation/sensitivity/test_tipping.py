@@ -152,3 +152,8 @@ def test_a_departure_of_nothing_is_refused(imputation):
 def test_a_conclusion_is_true_or_false(imputation, given):
     with pytest.raises(TypeError, match="expected True or False"):
         imputation.tipping_point(mean, "age", conclusion=lambda pooled: given)
+
+
+def test_the_range_is_printed_from_low_to_high(imputation):
+    found = imputation.tipping_point(mean, Delta("age", -2.0), value=-1e6, within=(0.0, 3.0))
+    assert "at 12 deltas either way, to -6 and 0 (delta" in str(found)
