@@ -177,14 +177,14 @@ class Delta:
 
     def _given(self, table: Any) -> Any:
         """The caller's truth values; their labels are of another table than an array."""
-        given, unlabelled = self.where, not isinstance(table, pd.DataFrame)
-        if isinstance(given, pd.Series) and unlabelled:
-            if not given.index.equals(pd.RangeIndex(len(given))):
-                raise ValueError(
-                    f"where for column {self.column!r} has row labels, but the table, "
-                    f"{type(table).__name__}, has none that they could be matched with: give an "
-                    "array (.to_numpy()) in the order of the table's rows."
-                )
+        given: Any = self.where
+        unlabelled = isinstance(given, pd.Series) and not isinstance(table, pd.DataFrame)
+        if unlabelled and not given.index.equals(pd.RangeIndex(len(given))):
+            raise ValueError(
+                f"where for column {self.column!r} has row labels, but the table, "
+                f"{type(table).__name__}, has none that they could be matched with: give an "
+                "array (.to_numpy()) in the order of the table's rows."
+            )
         return given
 
     def _evaluated(self, table: Any) -> Any:

@@ -111,11 +111,9 @@ class TippingPoint:
     def _size(self, factor: float, form: str = ".3g") -> str:
         """The departure, so many times as far; of numbers by table, how many times that is."""
         by = np.asarray(self.delta.by, dtype=np.float64)
-        return (
-            f"{factor:{form}} times the numbers by table"
-            if by.ndim
-            else f"{factor * by + 0.0:{form}}"
-        )
+        if by.ndim:
+            return f"{factor:{form}} times the numbers by table"
+        return f"{factor * by + 0.0:{form}}"  # no -0
 
     def _cells(self) -> str:
         told_of = told(self.imputation, self.delta)
