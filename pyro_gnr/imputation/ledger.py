@@ -158,8 +158,8 @@ def ledger(imputation: MultipleImputation, pooled: Pooled | None = None) -> Ledg
     fitted, table = imputation.fitted, imputation.table
     mechanism = fitted.model.m_given_ux
     said = claims(mechanism)
-    counts = (~table.observed).sum(0)
-    checks = [*_checks_of_rows(imputation), _extrapolation(imputation), _members(imputation)]
+    counts, members = (~table.observed).sum(0), len(np.unique(imputation.members))
+    checks = [*_checks_of_rows(imputation), _extrapolation(imputation), _members(members)]
     if imputation.constraints is not None:
         checks.append(_consistency(imputation.constraints))
     if pooled is not None:
@@ -174,8 +174,8 @@ def ledger(imputation: MultipleImputation, pooled: Pooled | None = None) -> Ledg
         missing={c.name: int(n) for c, n in zip(table.schema.modelled, counts, strict=True) if n},
         rows=len(table.keys),
         m=imputation.m,
-        members=len(np.unique(imputation.members)),
-        particles=fitted.particles_each * len(np.unique(imputation.members)),
+        members=members,
+        particles=fitted.particles_each * members,
         seed=fitted.seed,
         versions=versions(),
     )
@@ -269,8 +269,7 @@ def _extrapolation(imputation: MultipleImputation) -> Check:
     )
 
 
-def _members(imputation: MultipleImputation) -> Check:
-    n = len(np.unique(imputation.members))
+def _members(n: int) -> Check:
     text = f"the tables come from {n} fits to reweighted rows"
     if n == 1:
         text = "the tables come from one fit: standard errors leave the parameters' out"

@@ -230,21 +230,18 @@ def _check(m: object, held_out: object, options: Mapping[str, Any]) -> None:
 @contextlib.contextmanager
 def _said_once(said: set[str]) -> Iterator[None]:
     """Pass on warnings that no earlier fit gave: what is true of the table, each would say."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        failure: Exception | None = None
-        try:
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             yield
-        except Exception as error:
-            failure = error
-    for warning in caught:
-        if str(warning.message) not in said:
-            said.add(str(warning.message))
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    if failure is not None:
-        raise failure
+    finally:
+        for warning in caught:
+            if str(warning.message) not in said:
+                said.add(str(warning.message))
+                warnings.warn_explicit(
+                    warning.message, warning.category, warning.filename, warning.lineno
+                )
 
 
 def _ladder(

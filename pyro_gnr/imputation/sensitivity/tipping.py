@@ -152,6 +152,7 @@ def tipping_point(
     low, high = _checked(within, FARTHEST * (spread or 1.0) / reach)
 
     def pooled(size: float) -> Pooled:
+        """The analysis at a multiple of the departure."""
         return imputation.adjusted(delta.times(size)).pool(analysis, **options)
 
     at_zero = pooled(0.0)
@@ -161,6 +162,7 @@ def tipping_point(
         margin, words = _stated(at_zero, conclusion)
 
     def at(size: float) -> float:
+        """How far the conclusion is from changing there."""
         return margin(pooled(size))
 
     return TippingPoint(
@@ -192,6 +194,7 @@ def _interval_margin(
     name = at_zero.index[at]
 
     def ends(pooled: Pooled) -> tuple[float, float]:
+        """Ends of the interval, less `value`."""
         lower, upper = pooled.conf_int(level).loc[name]
         return float(lower) - value, float(upper) - value
 
@@ -222,6 +225,7 @@ def _stated(at_zero: Pooled, conclusion: Callable[[Pooled], bool]) -> tuple[Marg
     words = "the conclusion" if name == "<lambda>" else name
 
     def margin(pooled: Pooled) -> float:
+        """1 while the conclusion is what it is at 0, else -1."""
         return 1.0 if _truth(conclusion, pooled) == holds else -1.0
 
     return margin, f"{words} is {holds} as the model says"

@@ -80,10 +80,11 @@ class LocationScale(Likelihood):
         """
         log_s = self.inflation.log().expand(*u.shape[:-1], -1).clone().requires_grad_()
         given = functional_call(self, {"inflation": log_s.exp()}, (u.detach(),))
-        total = given.log_prob(x).sum()
-        if not _hangs_on(total, log_s):
-            return torch.zeros_like(log_s), torch.zeros_like(log_s)
-        (score,) = torch.autograd.grad(total, log_s, create_graph=True)
+        (score,) = torch.autograd.grad(
+            given.log_prob(x).sum(), log_s, create_graph=True, materialize_grads=True
+        )
+        if not score.requires_grad:
+            return score, torch.zeros_like(score)
         (slope,) = torch.autograd.grad(score.sum(), log_s)
         return score.detach(), -slope
 
@@ -109,9 +110,3 @@ class LocationScale(Likelihood):
             raw = self.head.bias.chunk(2, -1)[1].expand_as(location)
         room = self.ceiling * self.width - self.floor
         return location, self.inflation * (self.floor + room * torch.sigmoid(raw))
-
-
-def _hangs_on(total: Tensor, of: Tensor) -> bool:
-    """Whether a number was computed from another tensor."""
-    (found,) = torch.autograd.grad(total, of, retain_graph=True, allow_unused=True)
-    return found is not None
