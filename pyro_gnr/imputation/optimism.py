@@ -4,8 +4,8 @@ A fit lies close to its rows: with p parameters a column the noise variance of l
 short by p/n of itself, and that of a member of an ensemble by 2p/n, as it lies close to the
 weights of its rows, too. Draws are then too narrow, by a few percent: ranks of removed cells show
 it, the coverage of intervals hardly. Where the fit is a network, stopped early, p is not its
-number of weights. The ensemble knows it: where a row weighs more, what it says of the noise falls. With
-omega_gn the weight of row n in member g, and S_gn = d log p(row n) / d log s_j there (of a
+number of weights. The ensemble knows it: where a row weighs more, what it says of the noise falls.
+With omega_gn the weight of row n in member g, and S_gn = d log p(row n) / d log s_j there (of a
 normal r^2 - 1, r the standardised residual),
 
     k_j = - sum_n Cov_g(omega_gn, S_gn), over the rows that show column j,

@@ -83,9 +83,7 @@ class LocationScale(Likelihood):
         (score,) = torch.autograd.grad(
             given.log_prob(x).sum(), log_s, create_graph=True, materialize_grads=True
         )
-        if not score.requires_grad:
-            return score, torch.zeros_like(score)
-        (slope,) = torch.autograd.grad(score.sum(), log_s)
+        (slope,) = torch.autograd.grad(score.sum(), log_s, materialize_grads=True)
         return score.detach(), -slope
 
     def n_parameters(self, columns: Sequence[Column]) -> int:
