@@ -185,6 +185,7 @@ def compare_mechanisms(
     base = GNRImputer(random_state=0) if imputer is None else imputer
     parts: dict[str, Pooled] = {}
     tables: dict[str, MultipleImputation] = {}
+    own: dict[str, dict[str, float]] = {}
     bounds: dict[str, dict[str, Bounds]] = {}
     failed: dict[str, str] = {}
     said: set[str] = set()
@@ -195,6 +196,7 @@ def compare_mechanisms(
         try:
             with _said_once(said):
                 imputation = model.fit(X).impute(X, m=m)
+                own[name] = _own_bounds(imputation)
         except (ValueError, FloatingPointError) as error:
             failed[name] = str(error)
             continue
@@ -208,7 +210,7 @@ def compare_mechanisms(
             failed[f"{name}, held-out fit"] = str(error)
     if not parts:
         raise ValueError(f"no mechanism could be fitted: {failed}.")
-    return _ladder(parts, tables, bounds, failed, level)
+    return _ladder(parts, tables, own, bounds, failed, level)
 
 
 def _check(m: object, held_out: object, options: Mapping[str, Any]) -> None:
@@ -247,17 +249,16 @@ def _said_once(said: set[str]) -> Iterator[None]:
 def _ladder(
     parts: dict[str, Pooled],
     tables: dict[str, MultipleImputation],
+    own: dict[str, dict[str, float]],
     bounds: dict[str, dict[str, Bounds]],
     failed: dict[str, str],
     level: float,
 ) -> Ladder:
     summaries = {name: pooled.summary(level) for name, pooled in parts.items()}
     found = Ladder(pd.concat(summaries, names=["mechanism", "term"]))
-    own, reach = (
-        pd.DataFrame.from_dict({name: of(t) for name, t in tables.items()}, orient="index")
-        for of in (_own_bounds, _reach)
-    )
-    found.fit = own.rename_axis("mechanism").join(_fit(bounds)).join(reach)
+    reach = {name: _reach(imputation) for name, imputation in tables.items()}
+    fit = pd.DataFrame.from_dict(own, orient="index").rename_axis("mechanism")
+    found.fit = fit.join(_fit(bounds)).join(pd.DataFrame.from_dict(reach, orient="index"))
     found.failed, found.imputations, found.pooled, found.level = failed, tables, parts, level
     return found
 

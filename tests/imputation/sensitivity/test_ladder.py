@@ -8,7 +8,9 @@ import pytest
 from sklearn.base import clone
 
 from pyro_gnr import GNRImputer, compare_mechanisms
+from pyro_gnr.imputation.fitted import FittedModel
 from pyro_gnr.imputation.sensitivity.ladder import MECHANISMS
+from pyro_gnr.model.mechanisms import Ignorable
 
 
 def table(n=70):
@@ -110,6 +112,21 @@ def test_one_that_fails_is_told_and_the_rest_goes_on(quick):
     assert found.fit["held_out_values"].isna().all()
     with pytest.raises(ValueError, match="no mechanism could be fitted"):
         compare_mechanisms(table(), "a ~ b", imputer=quick, m=2, mechanisms={"w": steps["wrong"]})
+
+
+def test_bounds_that_fail_do_not_take_the_others_along(quick, monkeypatch):
+    rows = FittedModel.row_bounds
+
+    def row_bounds(self, table, *, holes=True):
+        if not isinstance(self.model.m_given_ux, Ignorable):
+            raise FloatingPointError("no bound")
+        return rows(self, table, holes=holes)
+
+    monkeypatch.setattr(FittedModel, "row_bounds", row_bounds)
+    names = ["ignorable", "conjunction"]
+    found = compare_mechanisms(table(), "a ~ b", imputer=quick, m=2, mechanisms=names, held_out=0)
+    assert found.failed == {"conjunction": "no bound"}
+    assert found.fit.index.tolist() == ["ignorable"]
 
 
 def test_levels_that_only_held_out_rows_have_do_not_stop_it(quick):
