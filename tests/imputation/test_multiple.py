@@ -10,8 +10,9 @@ from pandas.testing import assert_frame_equal, assert_index_equal
 from polars.testing import assert_frame_equal as assert_polars_equal
 from scipy import stats
 
-from pyro_gnr import MultipleImputation
+from pyro_gnr import MultipleImputation, pool
 from pyro_gnr.imputation.exchange import read_long
+from pyro_gnr.imputation.pooling import pool_draws
 
 HOLEY = ["age", "bp", "flag", "smoker", "grade", "site"]
 
@@ -424,6 +425,8 @@ def test_pooling_knows_the_members_of_the_tables(X, fitted, imputation):
         pooled = made.pool("bp ~ age + site")
         assert pooled.rule == rule
         assert "understated" not in str(pooled)
+        pd.testing.assert_frame_equal(pd.DataFrame(pool(made, "bp ~ age + site")), pooled[:])
+        assert pool_draws(made, lambda t: {"age": t["age"]}).members.tolist() == members
     with pytest.raises(ValueError, match="each of 4 tables"):
         MultipleImputation(imputation.table, imputation.draws, imputation.fitted, members=[0, 1])
 

@@ -153,12 +153,19 @@ def advise(
         ('members', 89, 356)
     """
     cv, level = check_positive(cv, f"cv={cv!r}"), check_level(level)
-    term = max(parts, key=lambda name: parts[name].fmi)
-    part = parts[term]
-    nu = part.df()
-    upper = upper_fmi(part.fmi, nu + 1, level)
-    needed = _needed(upper, cv)
-    m, members, limit = _plan(part, nu, needed, one_member=one_member)
+    uppers = {name: upper_fmi(part.fmi, part.df() + 1, level) for name, part in parts.items()}
+    plans = {
+        name: _plan(part, part.df(), _needed(uppers[name], cv), one_member=one_member)
+        for name, part in parts.items()
+    }
+
+    def demand(name: str) -> tuple[int, int, float]:
+        # Members first: a term of a smaller fmi that lies between them may need more of them.
+        m, members, _ = plans[name]
+        return members, m, parts[name].fmi
+
+    term = max(parts, key=demand)
+    part, upper, (m, members, limit) = parts[term], uppers[term], plans[term]
     text = _in_words(part, term, m, members, limit, cv=cv, one_member=one_member)
     own = 1 if one_member else members
     return Advice(m, own, limit, term, part.fmi, upper, text)

@@ -13,6 +13,7 @@ from pyro_gnr.imputation.pooling.errors import on_table
 from pyro_gnr.imputation.pooling.estimates import Estimates, as_estimates
 from pyro_gnr.imputation.pooling.estimators import EstimatorFit
 from pyro_gnr.imputation.pooling.formulas import Formula
+from pyro_gnr.imputation.pooling.tables import check_same_rows
 
 __all__ = ["Options", "Study", "Studied", "as_function"]
 
@@ -54,7 +55,8 @@ def as_function(analysis: Any, options: Options) -> Callable[[Any], Any]:
     """Give the analysis as a function of a table.
 
     Args:
-        analysis: a formula, a model class of statsmodels, an estimator, or a function.
+        analysis: a formula, a model class of statsmodels (or what makes one of a formula, such as
+            `smf.ols`), an estimator, or a function.
         options: what the caller said besides.
 
     Returns:
@@ -65,6 +67,9 @@ def as_function(analysis: Any, options: Options) -> Callable[[Any], Any]:
         ValueError: an option is not of this form of an analysis, or one is needed.
     """
     shared = {name: getattr(options, name) for name in STATSMODELS}
+    owner = getattr(analysis, "__self__", None)
+    if isinstance(owner, type) and getattr(analysis, "__name__", "") == "from_formula":
+        analysis = owner  # smf.ols is OLS.from_formula
     if isinstance(analysis, str):
         options.check_only(("model", *STATSMODELS), "a formula")
         return Formula(analysis, model=options.model, **shared)
@@ -111,7 +116,8 @@ class Study:
         Raises:
             ValueError: tables do not give the same terms, or a term has variance 0 in all.
         """
-        found = [self._one(i) for i in range(len(self.tables))]
+        found = self._all()
+        used = [e.n_rows for e in found if e.n_rows is not None]
         orders = _orders(found)
         values = np.stack([e.values[o] for e, o in zip(found, orders, strict=True)])
         covariances = np.stack(
@@ -126,12 +132,21 @@ class Study:
             values=values,
             covariances=covariances,
             dfcom=min(e.dfcom for e in found),
-            n_rows=min((e.n_rows for e in found if e.n_rows is not None), default=None),
+            n_rows=min(used, default=None),
+            most_rows=max(used, default=None),
             not_converged=tuple(i + 1 for i, e in enumerate(found) if not e.converged),
         )
 
-    def _one(self, i: int) -> Estimates:
-        table = self.tables[i]
+    def _all(self) -> list[Estimates]:
+        found, rows = [], []
+        for i in range(len(self.tables)):
+            table = self.tables[i]
+            rows.append(len(table) if hasattr(table, "__len__") else None)
+            check_same_rows(rows)
+            found.append(self._one(table, i))
+        return found
+
+    def _one(self, table: Any, i: int) -> Estimates:
         fit = self._fit_to(table, i)
         n_rows = len(table) if isinstance(self.analyse, EstimatorFit) else None
         try:
@@ -163,6 +178,7 @@ class Studied:
         covariances: (M, p, p).
         dfcom: smallest residual degrees of freedom.
         n_rows: smallest number of rows used, None if not known.
+        most_rows: largest number of rows used, likewise.
         not_converged: numbers, from 1, of tables on which the fit did not converge.
     """
 
@@ -171,4 +187,5 @@ class Studied:
     covariances: Array
     dfcom: float
     n_rows: int | None
+    most_rows: int | None
     not_converged: tuple[int, ...]

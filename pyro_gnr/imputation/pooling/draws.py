@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.pooling.errors import on_table
 from pyro_gnr.imputation.pooling.nesting import as_members
+from pyro_gnr.imputation.pooling.tables import tables_and_members
 
 if TYPE_CHECKING:
     import xarray
@@ -156,18 +157,20 @@ def pool_draws(
     """Do a Bayesian analysis on each of M completed tables and mix its posterior draws.
 
     Args:
-        tables: M completed tables.
+        tables: M completed tables: a list, a `MultipleImputation`, or what `read_long` gives.
         analysis: gives posterior draws for a table: a mapping of arrays (S, ...) by parameter, a
             table with a row a draw and a column a parameter, or an ArviZ tree with a group
             `posterior` (chain, draw, ...). S is the same for all tables.
-        members: (M,) which member made each table; None if each has its own.
+        members: (M,) which member made each table; if None, those that the tables remember, else
+            each its own.
 
     Returns:
         All draws; the pooled posterior is their mixture.
 
     Raises:
-        TypeError: `analysis` is no function, or gives something else.
-        ValueError: there is no table, or tables give other parameters or numbers of draws.
+        TypeError: `tables` is one table, or `analysis` is no function, or gives something else.
+        ValueError: there is no table, draws are not finite, or tables give other parameters or
+            numbers of draws.
 
     Example:
         >>> def posterior(table):
@@ -178,12 +181,12 @@ def pool_draws(
     """
     if not callable(analysis):
         raise TypeError(f"got {analysis!r}, expected a function of a table that gives draws.")
-    kept: Any = tables if hasattr(tables, "__len__") else list(tables)
+    kept, made_by = tables_and_members(tables, members)
     found = []
     for i, table in enumerate(kept):
         with on_table(i, len(kept)):
             output = analysis(table)
-        found.append(_draws(output, i + 1))
+        found.append(_finite(_draws(output, i + 1), i + 1))
     if not found:
         raise ValueError("got no tables, expected at least one.")
     shapes = [{name: values.shape for name, values in one.items()} for one in found]
@@ -195,7 +198,7 @@ def pool_draws(
             )
     stacked = {name: np.stack([one[name] for one in found]) for name in found[0]}
     made: Any = tables if hasattr(tables, "ledger") else None
-    return MixedDraws(stacked, as_members(members, len(found)), made)
+    return MixedDraws(stacked, as_members(made_by, len(found)), made)
 
 
 def _draws(output: Any, table: int) -> dict[str, Array]:
@@ -216,6 +219,13 @@ def _draws(output: Any, table: int) -> dict[str, Array]:
     draws = {str(name): np.asarray(values, dtype=np.float64) for name, values in output.items()}
     if any(values.ndim == 0 for values in draws.values()):
         raise ValueError(f"table {table} gave single numbers, expected arrays of draws.")
+    return draws
+
+
+def _finite(draws: dict[str, Array], table: int) -> dict[str, Array]:
+    bad = [name for name, values in draws.items() if not np.isfinite(values).all()]
+    if bad:
+        raise ValueError(f"table {table} gave draws of {bad} that are not finite.")
     return draws
 
 

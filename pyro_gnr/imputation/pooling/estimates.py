@@ -39,6 +39,8 @@ class Estimates(NamedTuple):
     converged: bool = True
 
 
+# Of a covariance, in units of its variances: what is less is rounding.
+ROUNDING = 1e-6
 EXPECTED = (
     "expected a pair (estimates, covariance), a table with the columns term, estimate and "
     "std.error, a fitted statsmodels model, or a fitted estimator with coef_ and standard errors"
@@ -61,7 +63,8 @@ def as_estimates(output: Any, *, n_rows: int | None = None) -> Estimates:
 
     Raises:
         TypeError: it is none of these, such as the result of a test.
-        ValueError: shapes or labels do not fit, or numbers are not finite or variances negative.
+        ValueError: shapes or labels do not fit, numbers are not finite, variances negative, or a
+            matrix is no covariance.
 
     Example:
         >>> as_estimates(({"mean": 2.0}, 0.25)).terms
@@ -129,6 +132,29 @@ def _named(values: Any) -> tuple[tuple[str, ...], Array]:
     return tuple(str(name) for name in names), numbers
 
 
+def _check_covariance(found: Estimates) -> None:
+    """Refuse what is no covariance matrix, where it is known; a constant has variance 0."""
+    covariance = found.covariance
+    if not np.isfinite(covariance).all():
+        return
+    sd = np.sqrt(np.diag(covariance))
+    scale = np.outer(sd, sd)
+    odd = np.abs(covariance - covariance.T) > ROUNDING * scale
+    if odd.any():
+        i, j = np.argwhere(odd)[0]
+        raise ValueError(
+            f"the analysis gave a covariance that is not symmetric: {covariance[i, j]:.6g} and "
+            f"{covariance[j, i]:.6g} of {found.terms[i]} and {found.terms[j]}."
+        )
+    correlation = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
+    least = float(np.linalg.eigvalsh(correlation)[0])
+    if least < -ROUNDING * len(sd) or (np.abs(covariance[scale == 0]) > 0).any():
+        raise ValueError(
+            "the analysis gave a matrix that is no covariance: some combination of its terms has "
+            "a negative variance (are correlations, or standard errors, in it?)."
+        )
+
+
 def _checked(found: Estimates) -> Estimates:
     variances = np.diag(found.covariance)
     bad = ~np.isfinite(found.values) | ~np.isfinite(variances) | (variances < 0)
@@ -139,4 +165,5 @@ def _checked(found: Estimates) -> Estimates:
         )
     if len(set(found.terms)) < len(found.terms):
         raise ValueError(f"the analysis gave terms {list(found.terms)}, expected each name once.")
+    _check_covariance(found)
     return found

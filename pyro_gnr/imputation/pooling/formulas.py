@@ -8,7 +8,7 @@ from copy import copy
 from types import ModuleType
 from typing import Any
 
-import numpy as np  # noqa: F401 (formulas say np.log and so on: they see this module's names)
+import numpy as np  # formulas say np.log and so on, too: they see this module's names
 import pandas as pd
 
 from pyro_gnr.imputation.pooling.designs import check_design
@@ -118,7 +118,12 @@ class Formula:
             if found.unused
         ]
         cuts = [ORDERED_NOTE] if self._model == "OrderedModel" else []
-        return [*([coded] if coded else []), *cuts, *unused]
+        single = [
+            f"all tables have {found.values[0]!r} of {name} only: it has no term"
+            for name, found in levels.items()
+            if len(found.values) == 1
+        ]
+        return [*([coded] if coded else []), *cuts, *unused, *single]
 
     @property
     def _model(self) -> str:
@@ -199,15 +204,18 @@ def _builder(model: str | type[Any]) -> Any:
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give numpy's types for pandas' own booleans and whole numbers, which patsy cannot read."""
-    changed: dict[str, str] = {}
+    """Give numpy's types for pandas' own, which patsy cannot read; their holes are NaN."""
+    plain: dict[str, pd.Series] = {}
     for name, dtype in frame.dtypes.items():
-        if not pd.api.types.is_extension_array_dtype(dtype) or frame[name].isna().any():
+        if not pd.api.types.is_extension_array_dtype(dtype):
             continue
-        if pd.api.types.is_bool_dtype(dtype):
-            changed[str(name)] = "bool"
-        elif pd.api.types.is_integer_dtype(dtype):
-            changed[str(name)] = "int64"
+        holes = bool(frame[name].isna().any())
+        if pd.api.types.is_bool_dtype(dtype) and not holes:
+            plain[str(name)] = frame[name].astype("bool")
+        elif pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_string_dtype(dtype):
+            plain[str(name)] = frame[name].astype(object).where(frame[name].notna(), np.nan)
+        elif pd.api.types.is_integer_dtype(dtype) and not holes:
+            plain[str(name)] = frame[name].astype("int64")
         elif pd.api.types.is_numeric_dtype(dtype):
-            changed[str(name)] = "float64"
-    return frame.astype(changed)
+            plain[str(name)] = frame[name].astype("float64")
+    return frame.assign(**plain)

@@ -13,6 +13,7 @@ from pyro_gnr.imputation.pooling.checks import check_positive
 from pyro_gnr.imputation.pooling.formulas import Formula
 from pyro_gnr.imputation.pooling.nesting import nest
 from pyro_gnr.imputation.pooling.pooled import Pooled
+from pyro_gnr.imputation.pooling.tables import tables_and_members
 
 __all__ = ["pool"]
 
@@ -36,16 +37,19 @@ def pool(
     tables each, as many or not; the result says which.
 
     Args:
-        tables: M >= 2 completed tables of the same rows.
+        tables: M >= 2 completed tables of the same rows: a list, a `MultipleImputation`, or what
+            `read_long` gives.
         analysis: a formula for statsmodels ("bmi ~ age + sex"; an outcome of levels is coded, and
             the result's notes say how); a model class of statsmodels with
             `formula`; an estimator as in scikit-learn that has standard errors, with `target`; or
             a function of a table that gives (estimates, covariance), (estimates, covariance,
             degrees of freedom), a tidy table (term, estimate, std.error), or a fitted model.
             Estimates and covariances of pandas are matched by their labels, others by order.
-        members: (M,) which member made each table; None if each has its own.
+        members: (M,) which member made each table; if None, those that the tables remember, else
+            each its own.
         dfcom: degrees of freedom for complete data, such as rows less coefficients; those of the
-            analysis if None, and infinity if it has none (the result's notes then say so).
+            analysis if None, and infinity if it has none (the result's notes then say so, where
+            that matters: below 300 rows).
         formula: of a model class.
         model: of a formula: "ols" (the default), "logit", "glm", ...
         model_options: more arguments of a statsmodels model, such as `{"family": ...}`; groups,
@@ -59,10 +63,12 @@ def pool(
 
     Raises:
         ModuleNotFoundError: a formula is given and statsmodels is not installed.
-        TypeError: `tables` is one table, or `analysis`, or what it gives, is none of the above.
-        ValueError: there are fewer than 2 tables, tables give different terms, terms of a formula
-            cannot be told apart, numbers are not finite, or an option does not fit. An error of
-            the analysis keeps its type and gets a note of the table.
+        TypeError: `tables` is one table or none, or `analysis`, or what it gives, is none of the
+            above.
+        ValueError: there are fewer than 2 tables, they have different numbers of rows or give
+            different terms, terms of a formula cannot be told apart, numbers are not finite, or an
+            option does not fit. An error of the analysis keeps its type and gets a note of the
+            table.
 
     Example:
         >>> import pandas as pd
@@ -73,11 +79,8 @@ def pool(
         >>> pooled.summary().round(2).loc["x", ["estimate", "std.error"]].tolist()
         [0.93, 0.32]
     """
-    if hasattr(tables, "columns") or isinstance(tables, (str, Mapping)):
-        raise TypeError(f"got one {type(tables).__name__}, expected a list of M completed tables.")
-    # A `MultipleImputation` makes its tables when asked: do not make all at once.
-    kept: Any = tables if hasattr(tables, "__getitem__") else list(tables)
-    nesting = nest(members, len(kept))
+    kept, made_by = tables_and_members(tables, members)
+    nesting = nest(made_by, len(kept))
     if dfcom is not None:
         dfcom = check_positive(dfcom, f"dfcom={dfcom!r}")
     options = Options(

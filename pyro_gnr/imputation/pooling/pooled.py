@@ -14,6 +14,7 @@ from scipy import stats
 from pyro_gnr.imputation.pooling.advice import Advice, Precision, advise
 from pyro_gnr.imputation.pooling.analysis import Studied, Study
 from pyro_gnr.imputation.pooling.checks import check_level
+from pyro_gnr.imputation.pooling.frames import has_holes
 from pyro_gnr.imputation.pooling.labels import in_order_of
 from pyro_gnr.imputation.pooling.likelihood_ratio import check_model_based, d3, likelihood_ratios
 from pyro_gnr.imputation.pooling.nesting import Nesting
@@ -131,7 +132,9 @@ class Pooled(pd.DataFrame):
         first, advice = self._study.tables[0], self.advice()
         rows = len(first) if hasattr(first, "__len__") else None
         infinite = bool(np.isinf(self._dfcom)) and not self._dfcom_said
-        general = notes(self._nesting, self._studied, rows, assumed_infinite=infinite)
+        general = notes(
+            self._nesting, self._studied, rows, assumed_infinite=infinite, holes=has_holes(first)
+        )
         own = getattr(self._study.analyse, "notes", ())
         return [*general, *own, *origin_notes(self._study.tables), advice.text]
 
@@ -360,10 +363,15 @@ class Pooled(pd.DataFrame):
             raise ValueError(f"got method={method!r}, expected 'D3' or 'D2'.")
         if not isinstance(smaller, Pooled):
             raise TypeError(f"got {type(smaller).__name__}, expected a pooled smaller model.")
-        if self.rule == "nested" or smaller.m != self.m:
+        if smaller.m != self.m:
             raise ValueError(
-                f"got rules {self.rule} and {self.m} and {smaller.m} tables, expected Rubin's and "
-                "the same tables for both models: use wald(), or impute one table of each member "
+                f"got {smaller.m} tables of the smaller model and {self.m} of this one, expected "
+                "the same tables for both: pool both from the same imputation."
+            )
+        if self.rule == "nested":
+            raise ValueError(
+                "members have several tables each, and no likelihood-ratio test is known for "
+                "nested rules: use wald(), or impute one table of each member "
                 f"(m={self.n_members} here; more members for more tables)."
             )
         extra = [term for term in smaller.index if term not in self.index]

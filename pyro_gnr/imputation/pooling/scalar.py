@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from pyro_gnr.imputation.pooling.checks import check_level, check_positive
+from pyro_gnr.imputation.pooling.checks import check_level, check_positive, is_number
 from pyro_gnr.imputation.pooling.nesting import nest
 from pyro_gnr.imputation.pooling.rules import moments, spread
 
@@ -101,6 +101,7 @@ def pool_scalar(
     Raises:
         ValueError: Q and U are not M >= 2 finite numbers each, a variance is negative or all are
             0, n - k is not positive, or there is not one member a table.
+        TypeError: n or k is no number.
 
     Example:
         >>> pooled = pool_scalar([10.1, 10.4, 9.9, 10.0], [0.25, 0.24, 0.26, 0.25], n=50, k=2)
@@ -119,6 +120,9 @@ def pool_scalar(
     nesting = nest(members, len(estimates))
     if (variances < 0).any() or not variances.any():
         raise ValueError(f"got U={U!r}, expected variances: not negative, and not all 0.")
+    for name, value in (("n", n), ("k", k)):
+        if not is_number(value):
+            raise TypeError(f"got {name}={value!r}, expected a number.")
     dfcom = check_positive(n - k, f"n - k = {n!r} - {k!r}")
     found = moments(estimates[:, None], variances[:, None, None], nesting)
     spreads = spread(found, dfcom)._asdict().items()

@@ -37,7 +37,12 @@ def heading(nesting: Nesting) -> str:
 
 
 def notes(
-    nesting: Nesting, studied: Studied, n_rows: int | None, *, assumed_infinite: bool = False
+    nesting: Nesting,
+    studied: Studied,
+    n_rows: int | None,
+    *,
+    assumed_infinite: bool = False,
+    holes: bool = False,
 ) -> list[str]:
     """List what to know of members, fits and rows before using the numbers.
 
@@ -46,6 +51,7 @@ def notes(
         studied: what the analysis gave.
         n_rows: rows of a table; None if that is not known.
         assumed_infinite: nobody said how many degrees of freedom complete data would have.
+        holes: completed tables still have some, in columns that were not imputed.
     """
     found = [ONE_MEMBER] if nesting.one_member else []
     if studied.not_converged:
@@ -57,10 +63,22 @@ def notes(
             f"the analysis did not say its degrees of freedom for complete data, which were taken "
             f"as infinite{rows}: intervals may be too narrow; dfcom= sets them"
         )
-    left_out = 0 if studied.n_rows is None or n_rows is None else n_rows - studied.n_rows
-    if left_out > 0:
-        found.append(f"{left_out} of {n_rows} rows were left out: other columns have holes, too")
-    return found
+    return [*found, *_left_out(studied, n_rows, holes=holes)]
+
+
+def _left_out(studied: Studied, n_rows: int | None, *, holes: bool) -> list[str]:
+    """Rows that the analysis did not use."""
+    fewest, most = studied.n_rows, studied.most_rows
+    if fewest is None or most is None or n_rows is None or fewest >= n_rows:
+        return []
+    why = "other columns have holes, too" if holes else "the analysis dropped them"
+    note = f"{n_rows - fewest} of {n_rows} rows were left out: {why}"
+    if most > fewest:
+        note += (
+            f"; in some tables only {n_rows - most}, so that which rows are used hangs on what "
+            "was imputed, and estimates differ for that reason, too"
+        )
+    return [note]
 
 
 def whole(table: pd.DataFrame, *, index: bool = True) -> str:

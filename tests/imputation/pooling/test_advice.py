@@ -123,6 +123,16 @@ def test_the_most_demanding_term_counts():
     assert f"use {advice.m} tables instead of 20" in advice.text
 
 
+def test_a_smaller_fraction_between_members_may_need_more_than_a_larger_between_tables():
+    parts = {
+        "within": Precision(0.30, 0.01, 0.30, n_members=5, m=50, per_member=10),
+        "between": Precision(0.28, 0.23, 0.01, n_members=5, m=50, per_member=10),
+    }
+    alone = {name: advise({name: part}, one_member=False) for name, part in parts.items()}
+    assert (alone["within"].limit, alone["between"].limit) == ("nothing", "members")
+    assert advise(parts, one_member=False) == alone["between"]
+
+
 def test_enough():
     advice = advise({"a": precision(0.01, 0, 20, 1)}, one_member=False)
     assert (advice.limit, advice.m, advice.members) == ("nothing", 20, 20)

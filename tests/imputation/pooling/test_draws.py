@@ -62,11 +62,20 @@ def test_arviz_gets_all_posteriors(arrays):
         (lambda t: {}, TypeError, "table 1 gave dict"),
         (lambda t: {"a": 3.0}, ValueError, "single numbers"),
         (lambda t: {"a": np.zeros(3 + (t.mean() > 0))}, ValueError, "numbers of draws"),
+        (lambda t: {"a": np.ones(2), "b": [1, np.nan]}, ValueError, r"table 1 gave.*\['b'\]"),
     ],
 )
 def test_bad_input(arrays, analysis, error, message):
     with pytest.raises(error, match=message):
         pool_draws(arrays, analysis)
+
+
+def test_members_are_those_that_the_tables_remember(arrays):
+    class Made(list):
+        members = np.arange(50) // 10
+
+    assert pool_draws(Made(arrays), posterior).members.tolist() == Made.members.tolist()
+    assert pool_draws(Made(arrays), posterior, members=range(50)).members.tolist() == [*range(50)]
 
 
 def test_an_error_says_on_which_table(arrays):

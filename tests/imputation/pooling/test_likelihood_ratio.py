@@ -116,7 +116,7 @@ def test_models_that_cannot_be_compared(tables):
         larger.likelihood_ratio(larger)
     with pytest.raises(ValueError, match=r"has terms \['visits'\]"):
         larger.likelihood_ratio(pool(tables, "bmi ~ visits"))
-    with pytest.raises(ValueError, match="6 and 5 tables"):
+    with pytest.raises(ValueError, match="5 tables of the smaller model and 6"):
         larger.likelihood_ratio(pool(tables[:5], "bmi ~ age"))
     with pytest.raises(ValueError, match="table 1 the outcomes .* differ in 60 of 60 rows"):
         larger.likelihood_ratio(pool(tables, "visits ~ age"))
@@ -132,5 +132,5 @@ def test_models_that_cannot_be_compared(tables):
         larger.likelihood_ratio(pd.DataFrame())
     members = [0, 0, 0, 1, 1, 1]
     nested = [pool(tables, f, members=members) for f in ("bmi ~ age + ward", "bmi ~ age")]
-    with pytest.raises(ValueError, match=r"rules nested.*use wald\(\)"):
+    with pytest.raises(ValueError, match=r"nested rules: use wald\(\)"):
         nested[0].likelihood_ratio(nested[1])

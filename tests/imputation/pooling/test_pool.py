@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn.linear_model import BayesianRidge, LinearRegression
 
 from pyro_gnr import pool, pool_scalar
+from pyro_gnr.imputation.exchange.reading import LongTables
 
 FORMULA = "bmi ~ age + sex"
 
@@ -35,6 +36,7 @@ def tidy(table):
 FORMS = {
     "formula": (FORMULA, {}),
     "class": (sm.OLS, {"formula": FORMULA}),
+    "function that makes the class": (smf.ols, {"formula": FORMULA}),
     "function of results": (lambda table: smf.ols(FORMULA, table).fit(), {}),
     "estimates and covariance": (by_hand, {}),
     "dict of estimates": (lambda t: (dict(by_hand(t)[0]), *by_hand(t)[1:]), {}),
@@ -151,6 +153,8 @@ def test_tables_of_polars_and_arrays(tables):
     np.testing.assert_allclose(pool(frames, FORMULA), wanted)
     arrays = [table[["bmi", "age"]].to_numpy() for table in tables]
     np.testing.assert_allclose(pool(arrays, "x0 ~ x1"), pool(tables, "bmi ~ age"))
+    numbered = [pd.DataFrame(array) for array in arrays]
+    np.testing.assert_allclose(pool(numbered, 'Q("0") ~ Q("1")'), pool(arrays, "x0 ~ x1"))
 
 
 def test_nullable_columns_and_functions_in_formulas(tables):
@@ -162,6 +166,36 @@ def test_nullable_columns_and_functions_in_formulas(tables):
     assert "np.log(visits + 1)" in found.index
     assert "C(ill)[T.1]" in found.index
     assert "old[T.True]" in found.index
+
+
+def test_holes_of_nullable_columns_are_left_out_as_others_are(tables):
+    def holey(table):
+        seen = table.index > 3
+        return table.assign(
+            age=table["age"].where(seen), sex=table["sex"].where(table.index != 9, None),
+            old=pd.Series(table["code"] > 0, dtype="boolean").where(table.index != 7),
+        )  # fmt: skip
+
+    formula = "bmi ~ age + sex + old + visits"
+    plain = [holey(table).assign(old=holey(table)["old"].astype(object)) for table in tables]
+    nullable = [holey(table).convert_dtypes() for table in tables]
+    arrow = [holey(table).astype({"sex": "string", "old": "boolean"}) for table in tables]
+    wanted = pool([t.assign(old=t["old"].where(t["old"].notna(), np.nan)) for t in plain], formula)
+    assert wanted["dfcom"].tolist() == [60 - 6 - 5] * 5
+    for found in (nullable, arrow):
+        np.testing.assert_allclose(pool(found, formula), wanted)
+
+
+def test_members_are_those_that_the_tables_remember(tables):
+    class Made(list):
+        members = (0, 0, 1, 1, 2, 2)
+
+    wanted = pool(tables, FORMULA, members=[0, 0, 1, 1, 2, 2])
+    assert wanted.rule == "nested"
+    pd.testing.assert_frame_equal(pd.DataFrame(pool(Made(tables), FORMULA)), pd.DataFrame(wanted))
+    read = LongTables(original=None, completed=tables, members=np.array([0, 0, 1, 1, 2, 2]))
+    np.testing.assert_array_equal(pool(read, FORMULA), wanted)
+    assert pool(Made(tables), FORMULA, members=range(6)).rule == "rubin"
 
 
 def test_an_iterator_will_do(tables):
@@ -250,6 +284,14 @@ SINGLE = pd.DataFrame({"bmi": [1.0, 2.0]})
         (lambda t: (pd.Series([1, 2], ["a", "a"]), [1, 1]), {}, ValueError, "each name once"),
         (lambda t: SINGLE, {}, ValueError, "expected term, estimate and std.error"),
         (by_hand, {"dfcom": 0}, ValueError, "got dfcom=0"),
+        (lambda t: ([1.0, 2.0], [[1, 5], [5, 1]]), {}, ValueError, "that is no covariance"),
+        (lambda t: ([1.0, 2.0], [[0, 1], [1, 1]]), {}, ValueError, "that is no covariance"),
+        (
+            lambda t: ({"a": 1.0, "b": 2.0}, [[1, 0.9], [0.1, 1]]),
+            {},
+            ValueError,
+            "not symmetric: 0.9 and 0.1 of a and b",
+        ),
     ],
 )
 def test_bad_input(tables, analysis, options, error, message):
@@ -264,9 +306,13 @@ def test_bad_tables(tables):
         pool(tables[:1], FORMULA)
     with pytest.raises(TypeError, match="got a table of type list"):
         pool([[1.0], [2.0]], FORMULA)
-    fewer = tables[2][tables[2]["ward"] != "b"]
+    fewer = tables[2].replace({"ward": {"b": "a"}})
     with pytest.raises(ValueError, match=r"table 3 gave other terms.*ward\[T.b\]"):
         pool([*tables[:2], fewer], "bmi ~ ward")
+    with pytest.raises(ValueError, match="table 3 has 59 rows and table 1 60: expected completed"):
+        pool([*tables[:2], tables[2][1:]], "bmi ~ ward")
+    with pytest.raises(TypeError, match="got None, expected a list"):
+        pool(None, FORMULA)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ZeroDivisionError, np.linalg.LinAlgError])

@@ -77,7 +77,16 @@ def test_one_member_is_said_to_be_improper(tables):
 
 def test_other_notes(tables):
     holey = [table.assign(age=table["age"].where(table.index > 3)) for table in tables]
-    assert "4 of 60 rows were left out" in str(pool(holey, FORMULA))
+    assert "4 of 60 rows were left out: other columns have holes" in str(pool(holey, FORMULA))
+    adults = pool(tables, lambda t: smf.ols(FORMULA, t[t["code"] > 0]).fit())
+    assert "rows were left out: the analysis dropped them" in str(adults)
+    assert "in some tables only" not in str(adults)
+    old = pool(tables, lambda t: smf.ols(FORMULA, t[t["age"] > 50]).fit())
+    sizes = [60 - int((t["age"] > 50).sum()) for t in tables]
+    assert f"{max(sizes)} of 60 rows were left out: the analysis" in str(old)
+    assert f"in some tables only {min(sizes)}, so that" in str(old)
+    women = [table.assign(sex=pd.Categorical(["f"] * 60)) for table in tables]
+    assert "all tables have 'f' of sex only: it has no term" in str(pool(women, "bmi ~ age + sex"))
 
     class Results:
         params, df_resid, converged = pd.Series({"a": 1.0}), 10, False

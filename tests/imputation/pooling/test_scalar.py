@@ -42,6 +42,8 @@ def test_nested():
         ({"U": [0.0] * 4}, ValueError, "not all 0"),
         ({"n": 3, "k": 3}, ValueError, "n - k = 3 - 3"),
         ({"members": [0, 1]}, ValueError, "each of 4"),
+        ({"n": "60"}, TypeError, "got n='60', expected a number"),
+        ({"k": None}, TypeError, "got k=None, expected a number"),
     ],
 )
 def test_bad_input(change, error, message):
