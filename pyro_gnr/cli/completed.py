@@ -101,14 +101,13 @@ def read_stacked(path: Path, original: Path | None) -> pd.DataFrame:
         ValueError: it is nothing that impute wrote, or another original.
     """
     from pyro_gnr.cli.tables import labelled
-    from pyro_gnr.data.files import read_table
-    from pyro_gnr.imputation.exchange import long_table, read_long, row_ids
+    from pyro_gnr.imputation.exchange import long_table, row_ids
+    from pyro_gnr.imputation.exchange.reading import read_rows
 
     if is_file(path):
         if original is not None:
             raise ValueError("--original is for a directory of tables; a long table holds it")
-        read_long(path)  # says what is wrong with it
-        return read_table(path)
+        return read_rows(path)
     completed, members = read_completed(path)
     holes = labelled(_original(original, _manifest(path)["source"]))
     _check_same_types(holes, completed[0])

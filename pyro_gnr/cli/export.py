@@ -72,18 +72,24 @@ def export(
     with errors():
         with errors(before_work=True):
             from pyro_gnr.imputation import exchange
+            from pyro_gnr.imputation.exchange.restoring import restore
 
             inputs = [path for path in (imputations, model, original) if path is not None]
             check_not_input(output, inputs)
             exchange.exporting.targets(output, overwrite=force)
             long = read_stacked(imputations, original)
             columns = [] if model is None else _columns(model)
+        fitted = exchange.reading.members_of(long)
         if not members and exchange.long.MEMBER in long:
             long = long.drop(columns=exchange.long.MEMBER)
-        long, guessed = _restored(long, columns)
-        written = exchange.export(long, output, columns=columns, overwrite=force)
+        long = restore(long, columns)
+        written = exchange.export(long, output, columns=columns, members=fitted, overwrite=force)
     if not quiet:
-        _say(written, guessed if output.suffix.lower() != ".parquet" else [])
+        lost = model is None and _is_csv(imputations)
+        _say(written, _guess(long, columns, output), lost=lost)
+        note = exchange.rubin.rubin_note(fitted)
+        if note is not None:
+            typer.echo(f"note: {note}")
 
 
 def _columns(model: Path) -> list[Column]:
@@ -92,25 +98,30 @@ def _columns(model: Path) -> list[Column]:
     return list(GNRImputer.load(model).schema_.columns)
 
 
-def _restored(long: pd.DataFrame, columns: list[Column]) -> tuple[pd.DataFrame, list[str]]:
-    """Give text its levels where the model knows them; and name the imputed text if none does."""
-    from pandas.api.types import is_object_dtype, is_string_dtype
+def _guess(long: pd.DataFrame, columns: list[Column], output: Path) -> list[str]:
+    """Name the columns whose text became levels of which nothing says the order."""
+    from pyro_gnr.imputation.exchange.variables import guessed, imputed
 
-    from pyro_gnr.imputation.exchange.restoring import restore
-    from pyro_gnr.imputation.exchange.variables import imputed
-
-    holes = [] if columns else [str(name) for name in long if name in imputed(long)]
-    text = [n for n in holes if is_object_dtype(long[n].dtype) or is_string_dtype(long[n].dtype)]
-    return restore(long, columns), text
+    ending, found = output.suffix.lower(), guessed(long, {c.name: c for c in columns})
+    if ending == ".csv":  # R takes complete text as it is
+        found = [name for name in found if name in imputed(long)]
+    return found if ending != ".parquet" else []
 
 
-def _say(written: Exported, guessed: list[str]) -> None:
+def _is_csv(imputations: Path) -> bool:
+    """Whether the tables, or the first one of a directory, went through a .csv file."""
+    from pyro_gnr.cli.outputs import is_file
+
+    if is_file(imputations):
+        return imputations.suffix.lower() == ".csv"
+    return any(imputations.glob("imputation_*.csv"))
+
+
+def _say(written: Exported, guess: list[str], *, lost: bool) -> None:
     for file in written.files:
         typer.echo(f"wrote {file}")
     for old, new in written.renamed.items():
         typer.echo(f"column {old!r} is called {new} there, with its own name as its label")
-    if guessed:
-        typer.echo(
-            f"text that was imputed, taken as levels in sorted order: {', '.join(guessed)}; a "
-            ".csv file says no other, --model DIR may"
-        )
+    if guess:
+        order = "; a .csv file keeps no other order, --model DIR may know one" if lost else ""
+        typer.echo(f"text taken as levels in sorted order: {', '.join(guess)}{order}")

@@ -25,10 +25,14 @@ def write_imputations(
 ) -> None:
     """Write one long table, or a directory of M tables in the source's format and index."""
     from pyro_gnr.data.files import digest, write_table
+    from pyro_gnr.imputation.exchange.exporting import warn_of_empty_text
     from pyro_gnr.imputation.storage import MANIFEST
 
     if is_file(path):
-        write_table(imputation.to_long(members=True), path)
+        long = imputation.to_long(members=True)
+        if path.suffix.lower() == ".csv":
+            warn_of_empty_text(long)
+        write_table(long, path)
         return
     path.mkdir(exist_ok=True)
     suffix = ".csv" if source is None else source.suffix.lower()

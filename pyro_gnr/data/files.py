@@ -23,7 +23,7 @@ __all__ = ["FORMATS", "digest", "from_arrow", "read_table", "staged", "write_tab
 FORMATS = (".csv", ".parquet")
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path, *, only_empty: bool = False) -> pd.DataFrame:
     r"""Read a CSV or Parquet file so that writing it again gives the same cells.
 
     Whole numbers and booleans with holes come as pandas' nullable ``Int64`` and ``boolean``, not
@@ -34,6 +34,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Args:
         path: a file whose name ends in ``.csv`` (UTF-8, separated by commas, with a header) or
             ``.parquet``.
+        only_empty: whether in a CSV file nothing but an empty cell is missing: ``NA`` and the
+            like are then text, also in a column of numbers.
 
     Returns:
         The table, in the file's order of rows and columns.
@@ -59,16 +61,19 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if suffix not in FORMATS:
         raise ValueError(f"{path.name}: expected a file ending in {' or '.join(FORMATS)}")
     try:
-        return _read_csv(path) if suffix == ".csv" else _read_parquet(path)
+        return _read_csv(path, only_empty) if suffix == ".csv" else _read_parquet(path)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name} is not UTF-8 text; save it as UTF-8 ({error})") from error
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, only_empty: bool) -> pd.DataFrame:
     header = _header(path)
-    frame = pd.read_csv(path, dtype_backend="numpy_nullable", low_memory=False, **_exactly())
+    frame = pd.read_csv(
+        path, dtype_backend="numpy_nullable", low_memory=False, na_values=[""],
+        keep_default_na=not only_empty, **_exactly(),
+    )  # fmt: skip
     if not isinstance(frame.index, pd.RangeIndex):
         # pandas would take the surplus for an index without a word.
         raise ValueError(f"the header names {len(header)} columns, the rows have more")

@@ -183,6 +183,11 @@ class MultipleImputation:
             long <- as.data.frame(arrow::read_parquet("people.parquet"))
             imp <- as.mids(long)
 
+        mice, Stata and SPSS pool by Rubin's rules, as if each table had a fitted member of its
+        own. Where several came from one (20 tables of 5 members, by default) they understate the
+        variance between tables, and with it standard errors; the file with the commands then says
+        so. For them impute one table a member (`members=20`, `m=20`), or pool by `pool`.
+
         Args:
             path: the file.
             members: whether it says which fitted member made each table.
@@ -208,7 +213,10 @@ class MultipleImputation:
             ['people.parquet', 'people_parquet.R']
         """
         long = self.to_long(members=members)
-        return export(long, path, columns=self.table.schema.columns, overwrite=overwrite).files
+        return export(
+            long, path, columns=self.table.schema.columns, members=self.members,
+            overwrite=overwrite,
+        ).files  # fmt: skip
 
     def _framed(self, table: Any) -> Any:
         """A table with the names of its columns; an array gets x0, x1, ..."""

@@ -169,3 +169,49 @@ def test_formats_of_other_programs_are_not_read_back(run, tmp_path, name):
         assert "a directory or a long table with .imp (.csv or .parquet)" in ran.err
     made.unlink()
     assert "No such file" in run("export", made, tmp_path / "a.csv").err
+
+
+def test_complete_text_can_be_a_factor_in_stata(run, impute, frame, tmp_path):
+    """The message suits what came in: only a .csv file lost an order."""
+    frame["gender"] = ["m", "f", "f"] * 20
+    for ending in ("csv", "parquet"):
+        people, long = tmp_path / f"people.{ending}", tmp_path / f"long.{ending}"
+        frame.to_csv(people, index=False) if ending == "csv" else frame.to_parquet(people)
+        assert impute(people, long).status == 0
+        ran = run("export", long, tmp_path / f"{ending}.dta")
+        assert ran.status == 0, ran.err
+        assert "text taken as levels in sorted order: region, gender" in ran.out
+        assert ("a .csv file keeps no other order" in ran.out) is (ending == "csv")
+        with pd.io.stata.StataReader(tmp_path / f"{ending}.dta") as reader:
+            assert reader.read()["row"].tolist() == frame["row"].tolist() * 3
+            assert reader.value_labels()["gender"] == {1: "f", 2: "m"}
+    assert impute(tmp_path / "people.csv", tmp_path / "folder").status == 0
+    ran = run("export", tmp_path / "folder", tmp_path / "a.csv", "--original",
+              tmp_path / "people.csv")  # fmt: skip
+    assert "sorted order: region; a .csv file keeps" in ran.out
+
+
+def test_several_tables_of_a_member_are_mentioned(run, impute, table, tmp_path):
+    assert impute(table, tmp_path / "long.csv", "--members", "2", m=4).status == 0
+    ran = run("export", tmp_path / "long.csv", tmp_path / "a.dta")
+    assert "note: these 4 tables come from 2 fitted members" in ran.out
+    assert "4 tables come from 2 fitted members" in (tmp_path / "a_dta.do").read_text()
+    assert impute(table, tmp_path / "two.csv", "--members", "2", m=2).status == 0
+    assert "note" not in run("export", tmp_path / "two.csv", tmp_path / "two.sav").out
+
+
+def test_levels_that_read_like_missing_cells(run, impute, frame, tmp_path):
+    levels = pd.Series(["NA", "None", "x"] * 20, dtype="string").mask(frame["region"].isna())
+    frame.assign(region=levels, note=["", "null", "b"] * 20).to_parquet(tmp_path / "p.parquet")
+    with pytest.warns(UserWarning, match=r"columns \['note'\] hold empty text"):
+        assert (
+            impute(tmp_path / "p.parquet", tmp_path / "p.csv", "--kind", "note=ignore").status == 0
+        )
+    ran = run("export", tmp_path / "p.csv", tmp_path / "p.dta")
+    assert ran.status == 0, ran.err
+    found = pd.read_stata(tmp_path / "p.dta")
+    assert found["region"].cat.categories.tolist() == ["NA", "None", "x"]
+    assert found.loc[found["mi_m"] > 0, "region"].notna().all()
+    ran = run("pool", tmp_path / "p.csv", "--formula", "income ~ C(region)")
+    assert ran.status == 0, ran.err
+    assert "None" in ran.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,15 @@ from numpy.typing import NDArray
 from pyro_gnr.data.files import from_arrow, read_table
 from pyro_gnr.imputation.exchange.long import ID, IMP, INTERVAL, MEMBER
 
-__all__ = ["LongTables", "as_pandas", "check_long", "read_long"]
+__all__ = [
+    "LongTables",
+    "as_pandas",
+    "check_long",
+    "members_of",
+    "read_long",
+    "read_rows",
+    "warn_of_holes",
+]
 
 
 class LongTables(NamedTuple):
@@ -44,6 +53,13 @@ def read_long(source: str | Path | Any) -> LongTables:
     `to_parquet` makes plain numbers of them); a CSV file knows none of them (see `read_table` in
     `pyro_gnr.data.files`).
 
+    Which cells of a .csv file are missing is told by those that were imputed, missing in `.imp` 0
+    and not in a completed table. `export` and the command line leave holes empty: if those were
+    empty, only empty cells are missing, and `NA`, `None`, `nan` or `null` is text. If one of them
+    was `NA` or the like, as R writes it, or none was imputed, all of these are missing.
+
+    Columns that were imputed and still have missing cells in completed tables are warned of.
+
     Args:
         source: a .csv or .parquet file, or a pandas or polars table.
 
@@ -61,13 +77,10 @@ def read_long(source: str | Path | Any) -> LongTables:
         ([False, True], [1.0, 2.0])
     """
     named = isinstance(source, (str, Path))
-    long = read_table(source) if named else as_pandas(source)
+    long = read_rows(source) if named else as_pandas(source)
     check_long(long, repr(str(source)) if named else "the table")
+    warn_of_holes(long)
     numbers = long[IMP].to_numpy(dtype=np.int64)
-    drawn = [i for i in np.unique(numbers).tolist() if i != 0]
-    members = None
-    if MEMBER in long and long.loc[numbers != 0, MEMBER].notna().all():
-        members = np.array([long.loc[numbers == i, MEMBER].iloc[0] for i in drawn], dtype=np.intp)
     extra = [n for n in long if n in (IMP, MEMBER) or str(n).startswith(INTERVAL)]
     rows = long.drop(columns=extra)
     if ID in rows:
@@ -75,7 +88,75 @@ def read_long(source: str | Path | Any) -> LongTables:
     else:
         rows.index = pd.RangeIndex(len(rows)) % (len(rows) // len(np.unique(numbers))) + 1
     tables = {int(i): rows[numbers == i] for i in np.unique(numbers)}
-    return LongTables(tables.pop(0, None), list(tables.values()), members)
+    return LongTables(tables.pop(0, None), list(tables.values()), members_of(long))
+
+
+def read_rows(path: str | Path) -> pd.DataFrame:
+    """Read a file as one long table; `read_long` says which cells of a .csv file are missing.
+
+    Raises:
+        ValueError: it is no long table.
+        OSError: the file cannot be opened.
+    """
+    rows = read_table(path, only_empty=True)
+    check_long(rows, repr(str(path)))
+    if Path(path).suffix.lower() != ".csv":
+        return rows
+    texts = [j for j, dtype in enumerate(rows.dtypes) if pd.api.types.is_string_dtype(dtype)]
+    if not texts:
+        return rows
+    cells = rows.iloc[:, texts]
+    usually = pd.read_csv(path, usecols=texts, dtype="string").isna().to_numpy()
+    words, empty = usually & cells.notna().to_numpy(), rows.isna().to_numpy()
+    # What was observed is the same in all tables: a word that differs marked a hole.
+    by_words = _changes(rows[IMP], cells.to_numpy(dtype=object, na_value=""), words)
+    by_nothing = _changes(rows[IMP], empty, empty)
+    usual = words.any() and (by_words or not by_nothing)
+    return read_table(path) if usual else rows
+
+
+def _changes(numbers: pd.Series, cells: NDArray[Any], among: NDArray[np.bool_]) -> bool:
+    """Whether some cell of `.imp` 0, one of these, is another in a completed table."""
+    here = (numbers == 0).to_numpy()
+    if not here.any():
+        return False
+    others = [(numbers == i).to_numpy() for i in numbers.unique() if i != 0]
+    return any(((cells[here] != cells[i]) & among[here]).any() for i in others)
+
+
+def members_of(long: pd.DataFrame) -> NDArray[np.intp] | None:
+    """Give the fitted member that made each table, (M,), by `.member`; None if it does not say.
+
+    Example:
+        >>> members_of(pd.DataFrame({".imp": [0, 1, 2], ".member": [None, 4, 3]})).tolist()
+        [4, 3]
+    """
+    if MEMBER not in long:
+        return None
+    found = long.loc[long[IMP] != 0, [IMP, MEMBER]].drop_duplicates(IMP).sort_values(IMP)
+    return None if found[MEMBER].isna().any() else found[MEMBER].to_numpy(dtype=np.intp)
+
+
+def warn_of_holes(long: pd.DataFrame) -> None:
+    """Warn of columns that were imputed and have missing cells in completed tables.
+
+    A column that nobody imputed has the same holes in all tables, and is not meant.
+    """
+    missing, here = long.isna(), (long[IMP] == 0).to_numpy()
+    if not here.any():
+        return
+    original = missing[here].to_numpy()
+    others = [missing[(long[IMP] == i).to_numpy()].to_numpy() for i in long[IMP].unique() if i]
+    changed = np.any([(other != original).any(axis=0) for other in others], axis=0)
+    left = np.any([other.any(axis=0) for other in others], axis=0)
+    found = [name for name in long.columns[changed & left] if name != MEMBER]
+    if found:
+        warnings.warn(
+            f"columns {found} have missing cells in completed tables, expected none where cells "
+            "were imputed: analyses leave these rows out or fail. If text such as '' or 'NA' was "
+            "lost in a .csv file, impute or export to .parquet.",
+            stacklevel=3,
+        )
 
 
 def as_pandas(frame: Any) -> pd.DataFrame:

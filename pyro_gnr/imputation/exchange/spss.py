@@ -14,12 +14,12 @@ import pandas as pd
 from pyro_gnr.data import Column
 from pyro_gnr.imputation.exchange.long import IMP
 from pyro_gnr.imputation.exchange.names import SPSS
-from pyro_gnr.imputation.exchange.variables import Variable, renamed, variables
+from pyro_gnr.imputation.exchange.variables import LONGEST_LEVEL, Variable, renamed, variables
 
 __all__ = ["write_spss"]
 
 SPLIT = "Imputation_"  # by this name SPSS knows multiple imputations
-LONGEST_TEXT, LONGEST_LEVEL, LONGEST_LABEL = 32_767, 120, 256  # bytes
+LONGEST_TEXT, LONGEST_LABEL = 32_767, 256  # bytes
 
 
 def write_spss(
@@ -27,8 +27,9 @@ def write_spss(
 ) -> tuple[dict[str, str], str]:
     """Write a .sav file, sorted by `Imputation_`, which is 0 where the table has its holes.
 
-    Levels are numbers with value labels, and so are texts of which cells were imputed; measures
-    are nominal, ordinal (ordered levels) or scale; names of columns are kept as variable labels.
+    Levels are numbers with value labels, and so are texts of which cells were imputed or that have
+    few levels (see `guessed`); measures are nominal, ordinal (ordered levels) or scale; names of
+    columns are kept as variable labels.
 
     Returns:
         New names of columns, and the text of a syntax file.

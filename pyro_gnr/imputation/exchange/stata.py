@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from pyro_gnr.data import Column
-from pyro_gnr.imputation.exchange.long import IMP
+from pyro_gnr.imputation.exchange.long import IMP, INTERVAL
 from pyro_gnr.imputation.exchange.names import STATA
-from pyro_gnr.imputation.exchange.variables import Variable, renamed, variables
+from pyro_gnr.imputation.exchange.variables import FIXED, Variable, renamed, variables
 
 __all__ = ["write_stata"]
 
@@ -27,8 +27,9 @@ def write_stata(
     """Write a .dta file (version 118, or 119 for very many columns: Stata 14 or newer).
 
     `mi_m` is 0 where the table has its holes, `mi_id` names the rows. Levels are numbers with
-    value labels, and so are texts of which cells were imputed, since Stata imputes numbers only;
-    names of columns are kept as variable labels. Text has no missing value but "".
+    value labels, and so are texts of which cells were imputed or that have few levels (see
+    `guessed`), since Stata imputes numbers only and has factors of numbers only; names of columns
+    are kept as variable labels. Text has no missing value but "".
 
     Returns:
         New names of columns, and the text of a do-file.
@@ -83,12 +84,19 @@ def _do_file(file: str, m: int, found: Sequence[Variable]) -> str:
         f"* {m} imputations written by pyro_gnr; {M} 0 is the table with its holes.",
         *(f"* {new}: column {_quoted(old)}" for old, new in renamed(found).items()),
         f'use "{file}", clear',
+        *(f"* {v.name} is text; for i.{v.name[:31]}_ say: encode {v.name}, gen({v.name[:31]}_)"
+          for v in found if _stays_text(v)),
         f"mi import flong, m({M}) id(mi_id)" + (f" ///\n    {option}" if names else ""),
         f"drop {M}",
         "mi describe",
         "* Then, for instance: mi estimate: regress y x i.group",
-    ]
+    ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _stays_text(variable: Variable) -> bool:
+    own = variable.column not in FIXED and not variable.column.startswith(INTERVAL)
+    return own and variable.values.dtype == object
 
 
 def _quoted(name: str) -> str:

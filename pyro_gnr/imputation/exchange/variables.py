@@ -10,13 +10,25 @@ import numpy as np
 import pandas as pd
 
 from pyro_gnr.data import Column, Kind
-from pyro_gnr.imputation.exchange.long import ID, IMP, MEMBER
+from pyro_gnr.imputation.exchange.long import ID, IMP, INTERVAL, MEMBER
 from pyro_gnr.imputation.exchange.names import NameRule, legal_names
 
-__all__ = ["FIXED", "MOST_LEVELS", "Variable", "as_levels", "imputed", "renamed", "variables"]
+__all__ = [
+    "FIXED",
+    "LONGEST_LEVEL",
+    "MOST_LEVELS",
+    "Variable",
+    "as_levels",
+    "guessed",
+    "imputed",
+    "renamed",
+    "variables",
+]
 
 FIXED = {ID: "mi_id", MEMBER: "mi_member"}  # what these are called; `.imp` has a name for each
 MOST_LEVELS = 65_536  # Stata labels no more values
+LONGEST_LEVEL = 120  # bytes of a label in SPSS
+FEW_LEVELS = 100  # text of more is rather names of rows or free text
 LARGEST = 2**53  # whole numbers beyond are no exact doubles, which is all that SPSS has
 
 LEVEL_KINDS = frozenset({Kind.BINARY, Kind.CATEGORICAL, Kind.ORDINAL})
@@ -64,8 +76,47 @@ def variables(
     own = {name: fixed for name, fixed in FIXED.items() if name in long}
     rest = [str(name) for name in long if name not in (IMP, *own)]
     names = own | legal_names(rest, rule, taken=[*taken, *own.values()])
-    holes = imputed(long)
-    return [_variable(long[n], n, names[n], n in holes, columns.get(n)) for n in names]
+    holes, levels = imputed(long), guessed(long, columns)
+    return [
+        _variable(long[n], n, names[n], columns.get(n), filled=n in holes, guess=n in levels)
+        for n in names
+    ]
+
+
+def guessed(long: pd.DataFrame, columns: Mapping[str, Column]) -> list[str]:
+    """Name the columns of text that are taken as levels in sorted order, since nothing says more.
+
+    They are those of which cells were imputed, and those of few levels, which factors of a
+    model need as numbers: at most 100, on average more than twice in a table, so that what names
+    rows stays text. Long or empty text is none of them, nor is that of intervals.
+
+    Args:
+        long: a long table, columns named by strings.
+        columns: what the model knows of the columns, by name; may be empty.
+
+    Example:
+        >>> cells = {"id": ["u", "v", "w"], "sex": ["f", "f", "f"]}
+        >>> long = pd.concat([pd.DataFrame({".imp": i, **cells}) for i in (0, 1)])
+        >>> guessed(long, {})
+        ['sex']
+    """
+    holes, table = imputed(long), long[long[IMP] == long[IMP].max()]
+    names = [str(name) for name in long if name not in (IMP, *FIXED)]
+    return [
+        name
+        for name in names
+        if not name.startswith(INTERVAL)
+        and not (name in columns and columns[name].kind in LEVEL_KINDS)
+        and _sort(long[name]) in ("text", "mixed")
+        and (name in holes or _few(table[name].dropna()))
+    ]
+
+
+def _few(cells: pd.Series) -> bool:
+    levels = cells.unique()
+    return len(levels) <= min(FEW_LEVELS, (len(cells) - 1) // 2) and all(
+        isinstance(level, str) and 0 < len(level.encode()) <= LONGEST_LEVEL for level in levels
+    )
 
 
 def renamed(found: Sequence[Variable]) -> dict[str, str]:
@@ -85,18 +136,18 @@ def imputed(long: pd.DataFrame) -> set[str]:
     return set(long.columns[(holes[0] > holes[1]).to_numpy()]) - {MEMBER}
 
 
-def as_levels(series: pd.Series, filled: bool, column: Column | None) -> pd.Series | None:
+def as_levels(series: pd.Series, guess: bool, column: Column | None) -> pd.Series | None:
     """Give a column of levels as a categorical one; None if it is no such column.
 
-    Levels are those of a category, of the model if it knows the column, or else, for text of
-    which cells were imputed, what it holds, sorted. Numbers stay numbers.
+    Levels are those of a category, of the model if it knows the column, or else, if this is to be
+    guessed of text, what it holds, sorted. Numbers stay numbers.
     """
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series
     if _sort(series) not in ("text", "mixed"):
         return None
     known = column.levels if column is not None and column.kind in LEVEL_KINDS else None
-    if known is None and not filled:
+    if known is None and not guess:
         return None
     found = series.dropna().unique().tolist()
     if known is None or not set(found) <= set(known):
@@ -106,9 +157,15 @@ def as_levels(series: pd.Series, filled: bool, column: Column | None) -> pd.Seri
 
 
 def _variable(
-    series: pd.Series, column: str, name: str, filled: bool, known: Column | None
+    series: pd.Series,
+    column: str,
+    name: str,
+    known: Column | None,
+    *,
+    filled: bool,
+    guess: bool,
 ) -> Variable:
-    levels = as_levels(series, filled, known)
+    levels = as_levels(series, guess, known)
     labels: dict[float, str] = {}
     if levels is not None:
         values, labels = _coded(levels, column)

@@ -93,8 +93,8 @@ def test_without_pyreadstat_the_error_says_what_to_install(long, tmp_path, monke
 
 def test_dates_before_and_columns_of_nothing(tmp_path):
     long = pd.DataFrame({".imp": [0, 1], ".id": 1, "a": [None, None], "t": pd.NaT})
-    long["d"] = pd.to_datetime(["1066-10-14", None]).astype("datetime64[s]")
+    long["d"] = pd.to_datetime([None, "1066-10-14"]).astype("datetime64[s]")
     export(long, tmp_path / "a.sav")
     found, _ = pyreadstat.read_sav(str(tmp_path / "a.sav"))
     assert found[["a", "t"]].isna().all(axis=None)
-    assert str(found["d"][0]) == "1066-10-14"
+    assert str(found["d"][1]) == "1066-10-14"

@@ -97,3 +97,16 @@ def test_many_levels_with_holes(tmp_path, n):
         found.astype(object).where(found.notna(), None).tolist()
         == long["a"].astype(object).where(long["a"].notna(), None).tolist()
     )
+
+
+def test_complete_text_can_be_a_factor_and_names_of_rows_stay_text(tmp_path):
+    people = pd.DataFrame({"gender": ["m", "f"] * 5, "town name": list("abcdefghij")})
+    long = pd.concat([people.assign(**{".imp": i, ".id": range(10)}) for i in (0, 1)])
+    (path, do), _ = export(long, tmp_path / "a.dta")
+    found, _, levels = read(path)
+    assert levels == {"gender": {1: "f", 2: "m"}}
+    assert found["town_name"].tolist() == list("abcdefghij") * 2
+    lines = do.read_text().splitlines()
+    hint = "* town_name is text; for i.town_name_ say: encode town_name, gen(town_name_)"
+    assert lines.index(hint) < lines.index("mi import flong, m(mi_m) id(mi_id)")
+    assert [line for line in lines if "encode" in line] == [hint]

@@ -9,7 +9,7 @@ import pytest
 
 from pyro_gnr.data import Column, Kind
 from pyro_gnr.imputation.exchange.names import STATA
-from pyro_gnr.imputation.exchange.variables import as_levels, imputed, renamed, variables
+from pyro_gnr.imputation.exchange.variables import as_levels, guessed, imputed, renamed, variables
 
 
 def stacked(cells, dtype=None):
@@ -107,3 +107,32 @@ def test_levels_of_strings_and_numbers():
     cells = pd.Series(["x", 2, 1, None], dtype=object)
     assert as_levels(cells, True, None).cat.categories.tolist() == [1, 2, "x"]
     assert as_levels(cells, False, None) is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "few"),
+    [
+        (["f", "m", "f", "f", "m"], True),
+        (["f", "m", "f", "f", None, "m"], True),
+        (["f", "m", "f", "m"], False),  # half as many levels as cells
+        (list("abcde"), False),
+        ([f"{i}" for i in range(100)] * 3, True),
+        ([f"{i}" for i in range(101)] * 3, False),
+        (["", "m", "f", "f", "m"], False),
+        (["x" * 121] * 5, False),
+        ([1, 2, 1, 1, 1], False),
+        ([1, "m", 1, 1, "m"], False),
+        ([None] * 5, False),
+    ],
+)
+def test_complete_text_of_few_levels_becomes_numbers(cells, few):
+    table = stacked(cells, object)
+    assert guessed(table, {}) == (["a"] if few else [])
+    assert guessed(table.rename(columns={"a": ".interval.a"}), {}) == []
+    if set(map(type, cells)) != {int, str}:
+        found = variable(cells, object)
+        assert bool(found.labels) is few
+        assert not found.imputed
+    known = {"a": Column("a", Kind.CATEGORICAL, "str", levels=("m", "f"))}
+    assert guessed(table, known) == []
+    assert guessed(table, {"a": Column("a", Kind.IGNORE, "str")}) == guessed(table, {})
