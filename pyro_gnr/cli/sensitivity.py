@@ -125,6 +125,7 @@ def sensitivity(
     with errors(), ExitStack() as stack:
         with errors(before_work=True):
             from pyro_gnr.data.files import staged
+            from pyro_gnr.imputation.sensitivity.analyses import check_analysis
 
             place = None
             if output is not None:
@@ -136,6 +137,7 @@ def sensitivity(
             if not (asked.any or ladder):
                 raise ValueError("nothing is asked: give --delta, --tip or --ladder")
             imputer, source = imputer_and_table(table, model, wanted=wanted, quiet=quiet)
+            check_analysis(formula, source, {"model": analysis})
         answers = _answer(question, imputer, labelled(source), m=m, fit=model is None, seed=seed,
                           ladder=ladder)  # fmt: skip
         if place is not None:

@@ -58,6 +58,10 @@ class Constraints:
     inconsistent: int = 0
     in_all_draws: int = 0
 
+    def __repr__(self) -> str:
+        # The fields hold functions, whose texts are addresses.
+        return f"<Constraints: {self}>"
+
     def __str__(self) -> str:
         derived = f"{', '.join(self.derive)} derived; " if self.derive else ""
         always = f"; {self.always}" if self.in_all_draws else ""

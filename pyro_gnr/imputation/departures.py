@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pyro_gnr.imputation.sensitivity.delta import Delta
 
-__all__ = ["described", "in_words", "rows_in_words"]
+__all__ = ["described", "in_words", "prior_in_words", "rows_in_words"]
 
 
 def described(delta: Delta) -> dict[str, Any]:
@@ -83,11 +83,21 @@ def _plain(value: Any) -> Any:
 
 def _size_in_words(by: Any) -> str:
     if isinstance(by, dict):
-        named = [f"{name}={value}" for name, value in by.get("kwds", {}).items()]
-        return f"+ {by['distribution']}({', '.join([*map(str, by.get('args', ())), *named])})"
+        return f"+ {prior_in_words(by)}"
     if isinstance(by, list):
         return f"+ {min(by):g} to {max(by):g}, a number a table"
     return f"{'-' if by < 0 else '+'} {abs(by):g}"
+
+
+def prior_in_words(by: Mapping[str, Any]) -> str:
+    """Write a prior, as `described` gives it, as scipy is called.
+
+    Example:
+        >>> prior_in_words({"distribution": "norm", "args": [0], "kwds": {"scale": 2}})
+        'norm(0, scale=2)'
+    """
+    named = [f"{name}={value}" for name, value in by.get("kwds", {}).items()]
+    return f"{by['distribution']}({', '.join([*map(str, by.get('args', ())), *named])})"
 
 
 def _rows(where: Any) -> Any:

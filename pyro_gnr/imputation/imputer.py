@@ -197,6 +197,18 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any) -> None:
+        fitted, table, settings = self._prepared(X)
+        first = fit_model(self, fitted, table)
+        if self.members > 1:
+            members, weights = fit_members(self, fitted, table, first=first)
+            fitted = without_optimism(replace(fitted, members=members), table, weights)
+        self._keep(with_pilots(fitted, table), settings, first.fit)
+
+    def _prepared(self, X: Any) -> tuple[FittedModel, Table, Settings]:
+        """The model before training, the encoded table, and the settings.
+
+        What is said of a table, in errors and warnings, is said here.
+        """
         settings = check_settings(self)
         device = resolve_device(self.device)
         X = self._validated(X, reset=True)
@@ -218,11 +230,7 @@ class GNRImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             device=device,
             configuration=configuration_of_fit(self, seed),
         )
-        first = fit_model(self, fitted, table)
-        if self.members > 1:
-            members, weights = fit_members(self, fitted, table, first=first)
-            fitted = without_optimism(replace(fitted, members=members), table, weights)
-        self._keep(with_pilots(fitted, table), settings, first.fit)
+        return fitted, table, settings
 
     def _kinds(self, X: Any) -> dict[str, str]:
         """The caller's kinds; a row key names rows, and is modelled only if they say so."""

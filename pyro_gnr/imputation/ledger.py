@@ -112,6 +112,9 @@ class Ledger:
         checks = [check._asdict() for check in self.checks]
         return {**asdict(self), "checks": checks, "departures": list(self.departures)}
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         cells = sum(self.missing.values())
         lines = [

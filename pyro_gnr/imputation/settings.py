@@ -151,7 +151,7 @@ def latent_dim_for(latent_dim: int | None, settings: Settings, table: Table) -> 
             f"values. Set latent_dim to {ONE_IN * patterns} or more (steps take longer), or leave "
             "out columns that you do not need.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return int(latent_dim)
 

@@ -159,3 +159,15 @@ def test_numbers_and_headers_are_never_broken(run, table, model, monkeypatch, na
     assert all(len(line) == len(rows[0]) for line in rows[: len(rows) // len(headers)])
     assert "delta income: in the column's own unit" in ran.out
     assert "delta children: in the column's own unit" in ran.out
+
+
+@pytest.mark.parametrize("asked", [["--ladder"], ["--delta", "income=0:1:2"]])
+def test_a_misspelt_column_is_found_before_any_fit(run, table, monkeypatch, asked):
+    def fit(self, X, y=None):
+        raise AssertionError("fitted")
+
+    monkeypatch.setattr(GNRImputer, "fit", fit)
+    ran = run("sensitivity", table, "--formula", "income ~ childen", *SMALL, *asked)
+    assert ran.status == 2
+    assert "got 'childen' in the formula 'income ~ childen', expected columns" in ran.err
+    assert "(did you mean 'children'?)" in ran.err

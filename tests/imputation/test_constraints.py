@@ -352,3 +352,9 @@ def test_once_only(imputation):
         found.constrained({"bmi": bmi})
     with pytest.raises(ValueError, match="that are constrained: ask those"):
         found.interval()
+
+
+def test_they_print_without_addresses(imputation):
+    rule = imputation.constrained({"bmi": bmi}).constraints
+    assert repr(rule) == f"<Constraints: {rule}>"
+    assert " at 0x" not in repr(rule)

@@ -216,3 +216,9 @@ def test_a_table_without_holes_rests_on_no_mechanism(fitted, X):
     assert "Assumed mechanism: none, as no cell is missing (the model's: Conjunction())" in text
     assert "Untestable" not in text
     assert "assumed mechanism: none at work" in repr(found)
+
+
+def test_it_prints_as_a_page(imputation):
+    found = imputation.ledger()
+    assert repr(found) == str(found)
+    assert len(repr(found).splitlines()) > 8

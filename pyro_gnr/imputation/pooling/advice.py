@@ -71,6 +71,11 @@ class Advice(NamedTuple):
     upper: float
     text: str
 
+    def __repr__(self) -> str:
+        # As Python's numbers: numpy's say their type, too.
+        plain = {**self._asdict(), "fmi": float(self.fmi), "upper": float(self.upper)}
+        return f"Advice({', '.join(f'{name}={value!r}' for name, value in plain.items())})"
+
     def __str__(self) -> str:
         return self.text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -143,8 +144,8 @@ class Pooled(pd.DataFrame):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{note}</li>" for note in self.notes)
-        return f"<p>{self.title}</p>{self.to_html()}<ul>{items}</ul>"
+        items = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return f"<p>{escape(self.title)}</p>{self.to_html()}<ul>{items}</ul>"
 
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """Give confidence intervals, estimate -+ t_df(level) sqrt(t): `lower` and `upper`.

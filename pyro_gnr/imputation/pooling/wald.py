@@ -38,6 +38,13 @@ class PooledTest(NamedTuple):
     p_value: float
     riv: float
 
+    def __repr__(self) -> str:
+        # As Python's numbers: numpy's say their type, too.
+        plain = {
+            k: v.item() if isinstance(v, np.generic) else v for k, v in self._asdict().items()
+        }
+        return f"PooledTest({', '.join(f'{name}={value!r}' for name, value in plain.items())})"
+
     def __str__(self) -> str:
         return (
             f"{self.method} = {self.statistic:.3f} on {self.df1} and {self.df2:.1f} degrees of "

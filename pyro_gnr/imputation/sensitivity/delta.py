@@ -15,10 +15,10 @@ from pyro_gnr.data import Column, Kind
 from pyro_gnr.data.alignment import in_row_order
 from pyro_gnr.data.frames import column_names
 from pyro_gnr.data.reading import Scalar
-from pyro_gnr.imputation.departures import described, in_words
+from pyro_gnr.imputation.departures import described, in_words, prior_in_words, rows_in_words
 from pyro_gnr.imputation.settings import is_whole
 
-__all__ = ["Delta", "as_delta"]
+__all__ = ["Delta", "as_delta", "as_numbers"]
 
 Rows = str | Callable[[Any], Any] | Sequence[bool] | NDArray[np.bool_]
 
@@ -48,8 +48,8 @@ class Delta:
         TypeError: `by` is none of the above.
 
     Example:
-        >>> Delta("income", -0.5, where="age > 60").column
-        'income'
+        >>> Delta("income", -0.5, where="age > 60")
+        Delta(column='income', by=-0.5, where='age > 60')
     """
 
     column: str
@@ -62,13 +62,11 @@ class Delta:
         object.__setattr__(self, "column", str(self.column))
         if self.has_prior:
             return
-        try:
-            found = np.asarray(self.by, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"got by={self.by!r} for column {self.column!r}, expected a number, one number a "
-                "table, or a distribution with ppf, such as scipy.stats.norm(0, 1)."
-            ) from error
+        found = as_numbers(
+            self.by,
+            f"got by={self.by!r} for column {self.column!r}, expected a number, one number a "
+            "table, or a distribution with ppf, such as scipy.stats.norm(0, 1).",
+        )
         if found.ndim > 1 or not found.size or not np.isfinite(found).all():
             raise ValueError(
                 f"got by={self.by!r} for column {self.column!r}, expected finite numbers."
@@ -86,6 +84,18 @@ class Delta:
 
     def __str__(self) -> str:
         return in_words(described(self))
+
+    def __repr__(self) -> str:
+        # Of distributions, functions and arrays the names: their own texts hold addresses.
+        plain = described(self)
+        by, where = plain["by"], plain["where"]
+        parts = [f"column={self.column!r}", f"by={prior_in_words(by) if self.has_prior else by}"]
+        if self.level is not None:
+            parts.append(f"level={plain['level']!r}")
+        if where is not None:
+            rows = repr(where) if isinstance(where, str) else f"<{rows_in_words(where)}>"
+            parts.append(f"where={rows}")
+        return f"Delta({', '.join(parts)})"
 
     def times(self, factor: float) -> Delta:
         """Give the same departure, so many times as far.
@@ -200,6 +210,25 @@ class Delta:
                 "(expected a pandas expression of the table's columns, such as 'age > 60'; "
                 "`names with spaces` go in backticks)."
             ) from error
+
+
+def as_numbers(given: Any, message: str) -> NDArray[np.float64]:
+    """Give numbers as an array; text and truth values, which numpy would read, are none.
+
+    Raises:
+        TypeError: there is something else than numbers; says `message`.
+
+    Example:
+        >>> as_numbers([1, np.float64(0.5)], "expected numbers.").tolist()
+        [1.0, 0.5]
+    """
+    try:
+        odd = (str, bytes, bool, np.bool_)
+        if any(isinstance(value, odd) for value in np.asarray(given, dtype=object).flat):
+            raise TypeError(message)
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(message) from error
 
 
 def as_delta(delta: Delta | str | int) -> Delta:

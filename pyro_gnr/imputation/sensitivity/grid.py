@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from html import escape
 from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.pooling.words import whole
 from pyro_gnr.imputation.sensitivity.adjusting import column_place, told
-from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta
+from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta, as_numbers
 from pyro_gnr.imputation.sensitivity.scales import unit
 from pyro_gnr.inference.progress import progress
 
@@ -64,10 +65,17 @@ class DeltaGrid(pd.DataFrame):
         """In what each departure is measured, in words."""
         return [f"{name}: in {unit}" for name, unit in self.units.items()]
 
+    @property
+    def _title(self) -> str:
+        return f"one analysis under departures from the model, {self.level:.0%} intervals"
+
     def __repr__(self) -> str:
-        title = f"one analysis under departures from the model, {self.level:.0%} intervals"
         table = whole(self, index=False)
-        return "\n".join([title, table, *(f"- {line}" for line in self.measured)])
+        return "\n".join([self._title, table, *(f"- {line}" for line in self.measured)])
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{escape(line)}</li>" for line in self.measured)
+        return f"<p>{self._title}</p>{self.to_html(index=False)}<ul>{items}</ul>"
 
     def plot(  # type: ignore[override]
         self, term: str | None = None, *, ax: Axes | None = None, value: float = 0.0
@@ -195,11 +203,10 @@ def _axes(grid: Mapping[Delta | str, ArrayLike]) -> list[tuple[Delta, list[float
     axes = []
     for key, values in grid.items():
         delta = as_delta(key)
-        found = np.asarray(values, dtype=np.float64)
+        message = f"got {values!r} for column {delta.column!r}, expected a row of finite numbers."
+        found = as_numbers(values, message)
         if found.ndim != 1 or not found.size or not np.isfinite(found).all():
-            raise ValueError(
-                f"got {values!r} for column {delta.column!r}, expected a row of finite numbers."
-            )
+            raise ValueError(message)
         delta.times(1.0)  # refuses a prior before any work
         axes.append((delta, found.tolist()))
     return axes

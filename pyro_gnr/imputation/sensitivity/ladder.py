@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,8 +18,11 @@ from pyro_gnr.imputation.ledger import unreliable
 from pyro_gnr.imputation.pooling import Pooled
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.pooling.words import whole
+from pyro_gnr.imputation.sensitivity.analyses import check_analysis
 from pyro_gnr.imputation.settings import is_number, is_whole
-from pyro_gnr.model.mechanisms import Ignorable
+from pyro_gnr.model.mechanisms import Ignorable, Mechanism
+from pyro_gnr.model.registry import MECHANISMS as REGISTERED
+from pyro_gnr.model.registry import resolve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +56,8 @@ CANNOT_DECIDE = (
 class Ladder(pd.DataFrame):
     """An analysis under several mechanisms: one row a mechanism and term.
 
-    Index: `mechanism`, `term`; columns: those of `Pooled.summary`.
+    Index: `mechanism`, `term`; columns: those of `Pooled.summary`. Parts and copies of it
+    (`copy()`, too) are plain pandas tables, without the attributes below.
 
     Attributes:
         fit: one row a mechanism: `bound_values`, mean bound on log p(x_o) of all rows, to which it
@@ -89,15 +94,22 @@ class Ladder(pd.DataFrame):
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
+    @property
+    def _title(self) -> str:
+        return f"one analysis under {len(self.fit)} mechanisms, {self.level:.0%} intervals"
+
+    @property
+    def _failures(self) -> list[str]:
+        return [f"{name} failed: {error}" for name, error in self.failed.items()]
+
     def __repr__(self) -> str:
-        parts = [
-            f"one analysis under {len(self.fit)} mechanisms, {self.level:.0%} intervals",
-            whole(self),
-            whole(self.fit.T),
-            *(f"- {name} failed: {error}" for name, error in self.failed.items()),
-            CANNOT_DECIDE,
-        ]
+        failures = [f"- {line}" for line in self._failures]
+        parts = [self._title, whole(self), whole(self.fit.T), *failures, CANNOT_DECIDE]
         return "\n\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        rest = "".join(f"<p>{escape(line)}</p>" for line in [*self._failures, CANNOT_DECIDE])
+        return f"<p>{self._title}</p>{self.to_html()}{self.fit.T.to_html()}{rest}"
 
     def ledger(self) -> dict[str, Ledger]:
         """Say what each answer rests on, by mechanism: see `Pooled.ledger`."""
@@ -149,14 +161,16 @@ def compare_mechanisms(
     """Do an analysis under several mechanisms: fit, impute and pool with each of them.
 
     All fits have the same seed and arguments. Fit is measured on rows that a second, single fit
-    never saw; it describes the models, and decides nothing about what is missing.
+    never saw; it describes the models, and decides nothing about what is missing. Names of
+    mechanisms and of columns in a formula are checked before anything is fitted.
 
     Args:
         X: table with holes, as for `GNRImputer.fit`.
         analysis: as for `MultipleImputation.pool`.
         imputer: whose arguments the fits have; the default one if None.
-        mechanisms: templates by the names they go by, or names of mechanisms; None: ignorable,
-            conjunction, self-masking of high and of low values, selection, no self-censoring.
+        mechanisms: templates by the names they go by, or names of mechanisms, among them those of
+            `MECHANISMS`, such as "self-masking, high"; None: ignorable, conjunction, self-masking
+            of high and of low values, selection, no self-censoring.
         m: tables for each of them, >= 2.
         held_out: share of rows kept apart to measure fit, in (0, 1); 0 saves the second fits.
         level: of the intervals.
@@ -165,8 +179,13 @@ def compare_mechanisms(
     Returns:
         A pandas table, one row a mechanism and term, that prints fit and caution, too.
 
+    Warns:
+        UserWarning: as `fit` and `impute`; what is true of the table once, and what one mechanism
+            gives rise to with its name in front.
+
     Raises:
-        ValueError: an argument is out of range, or every mechanism failed; else as `fit`.
+        ValueError: an argument is out of range, there is no such mechanism, a formula names what
+            is no column, or every mechanism failed; else as `fit`.
         TypeError: `pool` has no such argument.
 
     Example:
@@ -182,32 +201,36 @@ def compare_mechanisms(
 
     check_level(level)
     _check(m, held_out, options)
-    base = GNRImputer(random_state=0) if imputer is None else imputer
+    named = _named(mechanisms)
+    check_analysis(analysis, X, options)
+    base = clone(GNRImputer() if imputer is None else imputer)
+    if base.random_state is None:
+        base.set_params(random_state=0)
     parts: dict[str, Pooled] = {}
     tables: dict[str, MultipleImputation] = {}
     own: dict[str, dict[str, float]] = {}
     bounds: dict[str, dict[str, Bounds]] = {}
     failed: dict[str, str] = {}
-    said: set[str] = set()
-    for name, mechanism in _named(mechanisms).items():
+    of_table = _warned_of_table(base, X, held_out)
+    for name, mechanism in named.items():
+        said = set(of_table)
         model = clone(base).set_params(mechanism=mechanism)
-        if base.random_state is None:
-            model.set_params(random_state=0)
         try:
-            with _said_once(said):
+            with _named_warnings(name, said):
                 imputation = model.fit(X).impute(X, m=m)
                 own[name] = _own_bounds(imputation)
         except (ValueError, FloatingPointError) as error:
             failed[name] = str(error)
             continue
         # An error of the analysis is the caller's to see, before more is fitted.
-        tables[name], parts[name] = imputation, imputation.pool(analysis, **options)
-        bounds[name] = {}
+        with _named_warnings(name, said):
+            tables[name], parts[name] = imputation, imputation.pool(analysis, **options)
+        bounds[name], apart = {}, f"{name}, held-out fit"
         try:
-            with _said_once(said):
+            with _named_warnings(apart, said):
                 bounds[name] = _held_out_bounds(model, X, imputation, held_out)
         except (ValueError, FloatingPointError) as error:
-            failed[f"{name}, held-out fit"] = str(error)
+            failed[apart] = str(error)
     if not parts:
         raise ValueError(f"no mechanism could be fitted: {failed}.")
     return _ladder(parts, tables, own, bounds, failed, level)
@@ -229,9 +252,27 @@ def _check(m: object, held_out: object, options: Mapping[str, Any]) -> None:
         )
 
 
+def _warned_of_table(base: GNRImputer, X: Any, held_out: float) -> set[str]:
+    """Pass on the warnings that every fit would give, and list their texts.
+
+    They are those of what comes before training under `Ignorable`, which says nothing of holes.
+    """
+    model = clone(base).set_params(mechanism="ignorable")
+    said: set[str] = set()
+    with _named_warnings("", said):
+        seed = model._prepared(X)[0].seed
+    if held_out:
+        rest, apart = _split(X, held_out, seed)
+        # What is wrong with fewer rows each held-out fit will say.
+        silent = contextlib.suppress(ValueError, TypeError)
+        with _named_warnings("held-out fits", said), silent:
+            model._prepared(rest)[0].schema.encode(apart, row_key=model.row_key)
+    return said
+
+
 @contextlib.contextmanager
-def _said_once(said: set[str]) -> Iterator[None]:
-    """Pass on warnings that no earlier fit gave: what is true of the table, each would say."""
+def _named_warnings(name: str, said: set[str]) -> Iterator[None]:
+    """Pass on warnings that were not `said` yet, after the name of what gives rise to them."""
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -239,11 +280,11 @@ def _said_once(said: set[str]) -> Iterator[None]:
             yield
     finally:
         for warning in caught:
-            if str(warning.message) not in said:
-                said.add(str(warning.message))
-                warnings.warn_explicit(
-                    warning.message, warning.category, warning.filename, warning.lineno
-                )
+            text = str(warning.message)
+            if text not in said:
+                said.add(text)
+                message = f"{name}: {text}" if name else text
+                warnings.warn_explicit(message, warning.category, warning.filename, warning.lineno)
 
 
 def _ladder(
@@ -291,9 +332,11 @@ def _named(mechanisms: Mapping[str, object] | Sequence[str] | None) -> dict[str,
             f"got mechanisms={mechanisms!r}, expected a list of names, or templates by name."
         )
     else:
-        found = {name: name for name in mechanisms}
+        found = {name: MECHANISMS.get(name, name) for name in mechanisms}
     if not found:
         raise ValueError("got no mechanism, expected at least one.")
+    for template in found.values():
+        resolve(template, REGISTERED, Mechanism)  # refuses what is none before any work
     return found
 
 
@@ -322,14 +365,19 @@ def _held_out_bounds(
     """Bounds of rows that a second fit, to the others, never saw; the same for all mechanisms."""
     if not share:
         return {}
-    rows = np.random.default_rng(imputation.fitted.seed).permutation(len(imputation.table.keys))
-    n = max(1, round(share * len(rows)))
-    second = clone(model).set_params(members=1).fit(_rows(X, np.sort(rows[n:])))
-    apart = _rows(X, np.sort(rows[:n]))
+    rest, apart = _split(X, share, imputation.fitted.seed)
+    second = clone(model).set_params(members=1).fit(rest)
     found = {"values": second.row_bounds(apart, holes=False)}
     if not isinstance(imputation.fitted.model.m_given_ux, Ignorable):
         found["values_and_holes"] = second.row_bounds(apart)
     return found
+
+
+def _split(X: Any, share: float, seed: int) -> tuple[Any, Any]:
+    """Rows to fit, and rows held out."""
+    rows = np.random.default_rng(seed).permutation(len(X))
+    n = max(1, round(share * len(rows)))
+    return _rows(X, np.sort(rows[n:])), _rows(X, np.sort(rows[:n]))
 
 
 def _rows(X: Any, rows: Any) -> Any:

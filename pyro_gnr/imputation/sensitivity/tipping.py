@@ -14,7 +14,7 @@ from pyro_gnr.imputation.pooling import Pooled
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.pooling.terms import find_terms
 from pyro_gnr.imputation.sensitivity.adjusting import column_place, told
-from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta
+from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta, as_numbers
 from pyro_gnr.imputation.sensitivity.scales import FARTHEST, OWN_UNIT, unit
 
 if TYPE_CHECKING:
@@ -175,11 +175,12 @@ def tipping_point(
 def _checked(within: tuple[float, float] | None, far: float) -> tuple[float, float]:
     if within is None:
         return -far, far
-    found = np.asarray(within, dtype=np.float64)
+    message = (
+        f"got within={within!r}, expected two finite numbers, the lower one <= 0 <= the upper."
+    )
+    found = as_numbers(within, message)
     if found.shape != (2,) or not np.isfinite(found).all() or not found[0] <= 0.0 <= found[1]:
-        raise ValueError(
-            f"got within={within!r}, expected two finite numbers, the lower one <= 0 <= the upper."
-        )
+        raise ValueError(message)
     return float(found[0]), float(found[1])
 
 

@@ -37,6 +37,16 @@ def test_it_prints_as_a_table(pooled):
     assert [row.split()[0] for row in rows[:4]] == pooled.index.tolist()
     assert rows[4].startswith("- ")
     assert "<table" in pooled._repr_html_()
+    assert "np." not in repr(pooled.advice())
+    assert repr(pooled.advice()).startswith("Advice(m=")
+
+
+def test_names_of_levels_are_no_html():
+    smoke, age = ["<i>no", "yes"] * 6, [1.0, 4.0, 3.0, 2.0] * 3
+    tables = [pd.DataFrame({"smoke": smoke, "age": [*age[:-1], last]}) for last in (2.0, 2.5)]
+    page = pool(tables, "smoke ~ age", model="logit")._repr_html_()
+    assert "0 is &#x27;&lt;i&gt;no&#x27;" in page
+    assert "<i>" not in page
 
 
 def test_summary_and_intervals(pooled):

@@ -144,3 +144,11 @@ def test_d2():
     assert test.method == "D2"
     with pytest.raises(ValueError, match="1 statistic"):
         d2([3.0], 1)
+
+
+def test_it_prints_plain_numbers():
+    test = d2([np.float64(7.1), 9.4, 6.2, 8.0, 5.9], 2)._replace(df2=np.float64(2.5))
+    assert repr(test).startswith("PooledTest(method='D2', statistic=")
+    assert ", df1=2, df2=2.5, p_value=" in repr(test)
+    assert "np." not in repr(test)
+    assert eval(repr(test), {"PooledTest": type(test)}) == test

@@ -319,6 +319,10 @@ def test_large_departures_that_stay_among_numbers_are_none_of_ours(imputation):
 
 
 def test_by_is_checked_at_once():
+    for odd in ("2", True, np.True_, ["2"], [1.0, True]):  # numpy would read them
+        with pytest.raises(TypeError, match="for column 'a', expected a number, one number a tab"):
+            Delta("a", odd)
+    assert Delta("a", np.float32(2.0)).times(1.0).by == Delta("a", np.int64(2)).by == 2
     with pytest.raises(TypeError, match="got by='much' for column 'a'"):
         Delta("a", "much")
     with pytest.raises(ValueError, match="expected finite numbers"):
@@ -337,3 +341,13 @@ def test_labelled_rows_are_refused_where_the_table_has_no_labels():
         Delta("x0", where=given).rows(table)
     assert Delta("x0", where=given.to_numpy()).rows(table).tolist() == given.tolist()
     assert Delta("x0", where=given.reset_index(drop=True)).rows(table).tolist() == given.tolist()
+
+
+def test_a_departure_prints_readably():
+    assert repr(Delta("a")) == "Delta(column='a', by=1.0)"
+    assert repr(Delta("a", np.float64(0.5)).times(2)) == "Delta(column='a', by=1.0)"
+    assert repr(Delta("a", stats.norm(0, scale=2))) == "Delta(column='a', by=norm(0, scale=2))"
+    one = Delta("a", [1, 2], level="x", where=lambda table: table["b"] > 1)
+    assert repr(one) == "Delta(column='a', by=[1.0, 2.0], level='x', where=<a function says>)"
+    array = repr(Delta("a", where=np.array([True, False])))
+    assert array == "Delta(column='a', by=1.0, where=<an array says>)"

@@ -55,6 +55,9 @@ def test_units_say_of_what_the_numbers_are_multiples(imputation):
         ([1.0], TypeError, "expected a dict of numbers by column name"),
         ({"age": []}, ValueError, "for column 'age', expected a row of finite numbers"),
         ({"age": [np.nan]}, ValueError, "for column 'age'"),
+        ({"age": ["a"]}, TypeError, r"got \['a'\] for column 'age', expected a row of finite num"),
+        ({"age": ["2"]}, TypeError, "for column 'age', expected a row of finite numbers"),
+        ({"age": [True, 2.0]}, TypeError, "for column 'age', expected a row of finite numbers"),
         ({"agee": [1.0]}, ValueError, "got column 'agee'"),
         ({Delta("age", stats.norm(0, 1)): [1.0]}, TypeError, "got a prior for column 'age'"),
     ],
@@ -89,3 +92,15 @@ def test_it_prints_whole_with_its_units(imputation, monkeypatch):
         "- delta score: in log-odds",
     ]
     assert repr(grid) == str(grid)
+
+
+def test_in_a_notebook_it_shows_its_units(imputation):
+    where = "group < 'b' and age < 999"
+    grid = imputation.delta_grid(
+        "age ~ 1", {"dose": [-1.0], Delta("score", where=where): [0.5]}, level=0.9
+    )
+    page = grid._repr_html_()
+    assert "one analysis under departures from the model, 90% intervals" in page
+    assert "<li>delta dose: in log (0.1 is about 10 % more)</li>" in page
+    assert "age &lt; 999: in log-odds</li>" in page
+    assert "< " not in page

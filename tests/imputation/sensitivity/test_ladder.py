@@ -10,7 +10,7 @@ from sklearn.base import clone
 from pyro_gnr import GNRImputer, compare_mechanisms
 from pyro_gnr.imputation.fitted import FittedModel
 from pyro_gnr.imputation.sensitivity.ladder import MECHANISMS
-from pyro_gnr.model.mechanisms import Ignorable
+from pyro_gnr.model.mechanisms import Ignorable, SelfMasking
 
 
 def table(n=70):
@@ -67,29 +67,113 @@ def test_bounds_are_those_of_the_rows_that_were_fitted(found):
     assert fit.loc["selection", "bound_values_and_holes"] == rows.mean()
 
 
+def texts(quick, imputer_class=GNRImputer, *, X=None, analysis="a ~ b", **parameters):
+    """What is warned of while two mechanisms are compared."""
+    imputer = imputer_class(**{**quick.get_params(), **parameters})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        compare_mechanisms(
+            table() if X is None else X, analysis, imputer=imputer, m=2,
+            mechanisms={"first": "ignorable", "second": "conjunction"},
+        )  # fmt: skip
+    return [str(w.message) for w in caught if w.category is UserWarning]
+
+
 def test_what_is_true_of_the_table_is_warned_of_once(quick):
-    names = {"a": "ignorable", "b": "conjunction"}
+    X = table()
+    X["d"] = np.random.default_rng(2).choice([9, 10, 11], 70)
+    X["e"] = np.arange(70) % 23 + 0.5
+    X.loc[3, "d"] = None
+    found = texts(quick, X=X, kinds={"d": "count", "e": "categorical"})
+    # Numbers in them may be others of fewer rows: those come once, too.
+    of_levels = [text for text in found if "different numbers with decimals" in text]
+    of_counts = [text for text in found if "its observed counts have mean" in text]
+    assert [text.partition(" ")[0] for text in of_levels] == ["column", "held-out"]
+    assert [text.partition(" ")[0] for text in of_counts] == ["column", "held-out"]
+    assert not any(text.startswith(("first", "second")) for text in found)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        with pytest.raises(UserWarning, match="column 'e'"):
+            compare_mechanisms(
+                X, "a ~ b", imputer=clone(quick).set_params(kinds={"e": "categorical"}), m=2
+            )
 
-    class OfTheTable(UserWarning):
-        pass
 
+def test_what_a_mechanism_gives_rise_to_names_it_each_time(quick):
     class Warns(GNRImputer):
         def fit(self, X, y=None):
-            warnings.warn("what the table is", OfTheTable, stacklevel=2)
+            warnings.warn("far beyond all observed ones", UserWarning, stacklevel=2)
+            if len(X) < 70:
+                warnings.warn("of fewer rows", UserWarning, stacklevel=2)
             return super().fit(X, y)
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        compare_mechanisms(
-            table(), "a ~ b", imputer=Warns(**quick.get_params()), m=2, mechanisms=names
-        )
-    assert [str(w.message) for w in caught if w.category is OfTheTable] == ["what the table is"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", OfTheTable)
-        with pytest.raises(OfTheTable):
-            compare_mechanisms(
-                table(), "a ~ b", imputer=Warns(**quick.get_params()), m=2, mechanisms=names
-            )
+    def mean(completed):
+        warnings.warn("of the analysis", UserWarning, stacklevel=2)
+        return [completed["a"].mean()], [[1.0]]
+
+    assert texts(quick, Warns, analysis=mean) == [
+        "first: far beyond all observed ones",
+        "first: of the analysis",
+        "first, held-out fit: of fewer rows",
+        "second: far beyond all observed ones",
+        "second: of the analysis",
+        "second, held-out fit: of fewer rows",
+    ]
+
+
+def test_a_table_that_cannot_be_used_is_no_fault_of_the_mechanisms(quick):
+    unknown = clone(quick).set_params(kinds={"d": "count"})
+    with pytest.raises(ValueError, match="'d'") as caught:
+        compare_mechanisms(table(), "a ~ b", imputer=unknown, m=2)
+    assert "no mechanism" not in str(caught.value)
+
+
+@pytest.fixture
+def never_fits(quick):
+    """An imputer that must not be reached."""
+
+    class Never(GNRImputer):
+        def fit(self, X, y=None):
+            raise AssertionError("fitted")
+
+    return Never(**quick.get_params())
+
+
+@pytest.mark.parametrize(
+    ("analysis", "options", "message"),
+    [
+        ("a ~ b", {"mechanisms": ["ignorable", "conjuntion"]},
+         r"got mechanism 'conjuntion', expected one of .*'selection'.*did you mean 'conjunction'"),
+        ("a ~ b", {"mechanisms": {"own": {"name": "self_masking", "directon": "high"}}},
+         "got argument 'directon'"),
+        ("a ~ bb", {}, r"got 'bb' in the formula 'a ~ bb', expected columns of the table, "
+         r"\['a', 'b', 'c'\]"),
+        ("np.log(aa) ~ b", {}, "got 'aa'"),
+        ("a ~ b + Q('b b')", {}, "got 'b b'"),
+        ("a ~ b +", {}, "the formula 'a ~ b .' cannot be read"),
+        ("a ~ b", {"model": "olss"}, "got model='olss'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_before_any_fit(never_fits, analysis, options, message):
+    with pytest.raises(ValueError, match=message):
+        compare_mechanisms(table(), analysis, imputer=never_fits, m=2, **options)
+
+
+def test_in_a_notebook_it_shows_what_it_prints(found, quick):
+    page = found._repr_html_()
+    for part in ("one analysis under 6 mechanisms", "cannot decide", "bound_values", "std.error"):
+        assert part in page
+    copy = found.copy()
+    assert type(copy) is pd.DataFrame
+    wrong = {"<b>": {"name": "self_masking", "direction": {"<d>": "high"}}, "&": "ignorable"}
+    part = compare_mechanisms(
+        table(), "a ~ 1", imputer=quick, m=2, mechanisms=wrong, held_out=0
+    )._repr_html_()
+    assert "&lt;b&gt; failed" in part
+    assert "&amp;" in part
+    assert not {"<b>", "<d>"} & set(part.split())
+    assert "<b>" not in part
+    assert "<d>" not in part
 
 
 def test_a_fit_that_fails_has_warned_before(quick):
@@ -203,3 +287,11 @@ def test_one_held_out_row_has_no_standard_error(quick):
     )
     assert np.isfinite(found.fit["held_out_values"]).all()
     assert found.fit["se_difference_values"].isna().all()
+
+
+def test_steps_go_by_the_names_that_the_whole_ladder_gives_them(quick):
+    name = "self-masking, high"
+    found = compare_mechanisms(table(), "a ~ b", imputer=quick, m=2, mechanisms=[name], held_out=0)
+    mechanism = found.imputations[name].fitted.model.m_given_ux
+    assert type(mechanism) is SelfMasking
+    assert mechanism.direction == "high"

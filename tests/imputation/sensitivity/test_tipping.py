@@ -99,6 +99,8 @@ def test_it_prints_as_a_sentence_with_its_caution(imputation):
 def test_bad_arguments(imputation):
     with pytest.raises(ValueError, match="expected two finite numbers"):
         imputation.tipping_point(mean, "age", within=(1.0, 2.0))
+    with pytest.raises(TypeError, match=r"got within=\('a', 2.0\), expected two finite numbers"):
+        imputation.tipping_point(mean, "age", within=("a", 2.0))
     with pytest.raises(ValueError, match=r"got term=None, expected one of \['Intercept', 'score'"):
         imputation.tipping_point("age ~ score", "age")
     with pytest.raises(ValueError, match="expected a modelled one"):
