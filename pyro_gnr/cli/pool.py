@@ -142,6 +142,8 @@ def _in_words(found: PooledTest | None, terms: list[str] | None) -> list[str]:
 
 def _show(pooled: Pooled, level: float, lines: list[str]) -> None:
     """Print the pooled table, tests and notes."""
+    from pyro_gnr.imputation.pooling.words import in_percent
+
     summary = pooled.summary(level)
     names = ["term", *summary.columns]
     rows = [
@@ -149,6 +151,6 @@ def _show(pooled: Pooled, level: float, lines: list[str]) -> None:
         for term, values in zip(summary.index, summary.to_numpy(), strict=True)
     ]
     typer.echo(pooled.title)
-    show(as_table(f"estimates, {level:.0%} intervals", names, rows))
+    show(as_table(f"estimates, {in_percent(level)} intervals", names, rows))
     for line in lines:
         typer.echo(line)

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 
 from pyro_gnr.criticism.figures import LOOK
+from pyro_gnr.imputation.pooling.words import in_percent
 from pyro_gnr.imputation.sensitivity.grid import DeltaGrid
 from pyro_gnr.imputation.sensitivity.ladder import Ladder
 
@@ -44,7 +45,7 @@ def plot_grid(
     ax = _axes() if ax is None else ax
     if len(names) == 1:
         _draw_band(ax, part.sort_values(names[0]), names[0], value)
-        ax.set_ylabel(f"{chosen} ({grid.level:.0%} interval)")
+        ax.set_ylabel(f"{chosen} ({in_percent(grid.level)} interval)")
     else:
         _draw_map(ax, part, names, chosen, value)
         ax.set_ylabel(f"{names[1]}, {grid.units[names[1]]}")
@@ -82,7 +83,7 @@ def plot_ladder(
         ax.axvline(value, color=GREY, linewidth=1, linestyle=":")
     ax.set_yticks(place, _rungs(ladder, part.index), parse_math=False)
     ax.set_ylim(len(part) - 0.5, -0.5)
-    ax.set_xlabel(f"{chosen} ({ladder.level:.0%} interval)")
+    ax.set_xlabel(f"{chosen} ({in_percent(ladder.level)} interval)")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 

@@ -23,6 +23,13 @@ __all__ = ["FORMATS", "digest", "from_arrow", "read_table", "staged", "write_tab
 FORMATS = (".csv", ".parquet")
 
 
+# What pandas takes for missing in a CSV file, beside empty cells.
+MISSING_WORDS = (
+    "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL",
+    "null", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+)  # fmt: skip
+
+
 def read_table(path: str | Path, *, only_empty: bool = False) -> pd.DataFrame:
     r"""Read a CSV or Parquet file so that writing it again gives the same cells.
 

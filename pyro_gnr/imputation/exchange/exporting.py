@@ -131,6 +131,8 @@ def _commented(text: str, note: str | None, comment: str) -> str:
         return text
     first, rest = text.split("\n", 1)
     lines = textwrap.wrap(f"Note: {note.rstrip('.')}", 90, break_on_hyphens=False)
+    if comment.endswith("."):
+        lines = [line.removesuffix(".") for line in lines]
     return "\n".join([first, *map(comment.format, lines), rest])
 
 
@@ -156,8 +158,15 @@ def _check_empty_text(long: pd.DataFrame) -> None:
 
 
 def _with_empty_text(long: pd.DataFrame) -> list[str]:
-    numbers = pd.api.types.is_numeric_dtype
-    return [str(n) for n in long if not numbers(long[n].dtype) and (long[n] == "").any()]
+    return [str(name) for name in long if _has_empty_text(long[name])]
+
+
+def _has_empty_text(series: pd.Series) -> bool:
+    if pd.api.types.is_object_dtype(series.dtype):  # of anything
+        return any(isinstance(cell, str) and not cell for cell in series)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return "" in series.cat.categories and bool((series == "").any())
+    return pd.api.types.is_string_dtype(series.dtype) and bool((series == "").any())
 
 
 def _check_free(file: Path, *, overwrite: bool) -> None:

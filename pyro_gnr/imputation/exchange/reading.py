@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pyro_gnr.data.files import from_arrow, read_table
+from pyro_gnr.data.files import MISSING_WORDS, from_arrow, read_table
 from pyro_gnr.imputation.exchange.long import ID, IMP, INTERVAL, MEMBER
 
 __all__ = [
@@ -102,16 +102,16 @@ def read_rows(path: str | Path) -> pd.DataFrame:
     check_long(rows, repr(str(path)))
     if Path(path).suffix.lower() != ".csv":
         return rows
-    texts = [j for j, dtype in enumerate(rows.dtypes) if pd.api.types.is_string_dtype(dtype)]
-    if not texts:
+    texts = rows.loc[:, [pd.api.types.is_string_dtype(dtype) for dtype in rows.dtypes]]
+    words = texts.isin(MISSING_WORDS)
+    words = words.loc[:, words.any()]
+    if words.empty:
         return rows
-    cells = rows.iloc[:, texts]
-    usually = pd.read_csv(path, usecols=texts, dtype="string").isna().to_numpy()
-    words, empty = usually & cells.notna().to_numpy(), rows.isna().to_numpy()
     # What was observed is the same in all tables: a word that differs marked a hole.
-    by_words = _changes(rows[IMP], cells.to_numpy(dtype=object, na_value=""), words)
-    by_nothing = _changes(rows[IMP], empty, empty)
-    usual = words.any() and (by_words or not by_nothing)
+    cells = texts[words.columns].to_numpy(dtype=object, na_value="")
+    by_words = _changes(rows[IMP], cells, words.to_numpy())
+    empty = rows.isna().to_numpy()
+    usual = by_words or not _changes(rows[IMP], empty, empty)
     return read_table(path) if usual else rows
 
 

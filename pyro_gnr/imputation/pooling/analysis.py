@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pyro_gnr.imputation.pooling.errors import on_table
 from pyro_gnr.imputation.pooling.estimates import Estimates, as_estimates
 from pyro_gnr.imputation.pooling.estimators import EstimatorFit
-from pyro_gnr.imputation.pooling.formulas import Formula
-from pyro_gnr.imputation.pooling.tables import check_same_rows
+from pyro_gnr.imputation.pooling.formulas import Formula, model_class
+from pyro_gnr.imputation.pooling.frames import n_rows
 
 __all__ = ["Options", "Study", "Studied", "as_function"]
 
@@ -67,9 +67,7 @@ def as_function(analysis: Any, options: Options) -> Callable[[Any], Any]:
         ValueError: an option is not of this form of an analysis, or one is needed.
     """
     shared = {name: getattr(options, name) for name in STATSMODELS}
-    owner = getattr(analysis, "__self__", None)
-    if isinstance(owner, type) and getattr(analysis, "__name__", "") == "from_formula":
-        analysis = owner  # smf.ols is OLS.from_formula
+    analysis = model_class(analysis)
     if isinstance(analysis, str):
         options.check_only(("model", *STATSMODELS), "a formula")
         return Formula(analysis, model=options.model, **shared)
@@ -116,7 +114,7 @@ class Study:
         Raises:
             ValueError: tables do not give the same terms, or a term has variance 0 in all.
         """
-        found = self._all()
+        found, rows = self._all()
         used = [e.n_rows for e in found if e.n_rows is not None]
         orders = _orders(found)
         values = np.stack([e.values[o] for e, o in zip(found, orders, strict=True)])
@@ -134,17 +132,18 @@ class Study:
             dfcom=min(e.dfcom for e in found),
             n_rows=min(used, default=None),
             most_rows=max(used, default=None),
+            table_rows=(min(rows), max(rows)) if rows else None,
             not_converged=tuple(i + 1 for i, e in enumerate(found) if not e.converged),
         )
 
-    def _all(self) -> list[Estimates]:
+    def _all(self) -> tuple[list[Estimates], list[int]]:
+        """What each table gave, and the numbers of rows of those that have any."""
         found, rows = [], []
         for i in range(len(self.tables)):
             table = self.tables[i]
-            rows.append(len(table) if hasattr(table, "__len__") else None)
-            check_same_rows(rows)
             found.append(self._one(table, i))
-        return found
+            rows.append(n_rows(table))
+        return found, [n for n in rows if n is not None]
 
     def _one(self, table: Any, i: int) -> Estimates:
         fit = self._fit_to(table, i)
@@ -179,6 +178,7 @@ class Studied:
         dfcom: smallest residual degrees of freedom.
         n_rows: smallest number of rows used, None if not known.
         most_rows: largest number of rows used, likewise.
+        table_rows: smallest and largest number of rows of a table, likewise.
         not_converged: numbers, from 1, of tables on which the fit did not converge.
     """
 
@@ -188,4 +188,5 @@ class Studied:
     dfcom: float
     n_rows: int | None
     most_rows: int | None
+    table_rows: tuple[int, int] | None
     not_converged: tuple[int, ...]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from numbers import Real
 
-__all__ = ["check_level", "check_positive", "is_number"]
+__all__ = ["check_level", "check_positive"]
 
 
-def is_number(value: object) -> bool:
-    """Whether it is a real number and no truth value."""
-    # As `imputation.settings.is_number`, which would import torch.
+def _is_number(value: object) -> bool:
+    # As `imputation.settings._is_number`, which would import torch.
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
@@ -19,7 +18,7 @@ def check_level(level: float) -> float:
     Raises:
         ValueError: it is not in (0, 1).
     """
-    if not (is_number(level) and 0.0 < level < 1.0):
+    if not (_is_number(level) and 0.0 < level < 1.0):
         raise ValueError(f"got level={level!r}, expected a number in (0, 1), such as 0.95.")
     return float(level)
 
@@ -30,6 +29,6 @@ def check_positive(value: float, what: str) -> float:
     Raises:
         ValueError: it is no such number; names it by `what`.
     """
-    if not (is_number(value) and value > 0):
+    if not (_is_number(value) and value > 0):
         raise ValueError(f"got {what}, expected a positive number or infinity.")
     return float(value)

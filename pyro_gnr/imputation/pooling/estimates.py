@@ -39,8 +39,10 @@ class Estimates(NamedTuple):
     converged: bool = True
 
 
-# Of a covariance, in units of its variances: what is less is rounding.
-ROUNDING = 1e-6
+# Of a covariance, in units of its standard errors: what is less is rounding.
+GROSS = 0.01
+# Of the largest variance, beside a variance of 0.
+TINY = 1e-12
 EXPECTED = (
     "expected a pair (estimates, covariance), a table with the columns term, estimate and "
     "std.error, a fitted statsmodels model, or a fitted estimator with coef_ and standard errors"
@@ -115,6 +117,8 @@ def _from_pair(output: tuple[Any, ...]) -> Estimates:
             f"the analysis gave {p} estimates and a covariance of shape {covariance.shape}, "
             f"expected ({p}, {p}), or ({p},) variances."
         )
+    if (np.isfinite(np.diag(covariance)) & (np.diag(covariance) >= 0)).all():
+        _check_covariance(terms, covariance)
     return Estimates(terms, values, covariance, dfcom)
 
 
@@ -132,27 +136,24 @@ def _named(values: Any) -> tuple[tuple[str, ...], Array]:
     return tuple(str(name) for name in names), numbers
 
 
-def _check_covariance(found: Estimates) -> None:
-    """Refuse what is no covariance matrix, where it is known; a constant has variance 0."""
-    covariance = found.covariance
-    if not np.isfinite(covariance).all():
-        return
+def _check_covariance(terms: Sequence[str], covariance: Array) -> None:
+    """Refuse what cannot be a covariance matrix, where it is known.
+
+    Rounding is no matter, nor is a negative variance of some combination of terms, which robust
+    estimators can give: terms by themselves are right then, and `wald` looks at combinations.
+    """
     sd = np.sqrt(np.diag(covariance))
-    scale = np.outer(sd, sd)
-    odd = np.abs(covariance - covariance.T) > ROUNDING * scale
-    if odd.any():
-        i, j = np.argwhere(odd)[0]
-        raise ValueError(
-            f"the analysis gave a covariance that is not symmetric: {covariance[i, j]:.6g} and "
-            f"{covariance[j, i]:.6g} of {found.terms[i]} and {found.terms[j]}."
-        )
-    correlation = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
-    least = float(np.linalg.eigvalsh(correlation)[0])
-    if least < -ROUNDING * len(sd) or (np.abs(covariance[scale == 0]) > 0).any():
-        raise ValueError(
-            "the analysis gave a matrix that is no covariance: some combination of its terms has "
-            "a negative variance (are correlations, or standard errors, in it?)."
-        )
+    scale, rounding = np.outer(sd, sd), TINY * sd.max(initial=0.0) ** 2
+    apart = np.abs(covariance - covariance.T) > GROSS * scale + rounding
+    beyond = np.abs(covariance) > (1 + GROSS) * scale + rounding
+    for odd, why in ((apart, "it is not symmetric"), (beyond, "a correlation is beyond 1")):
+        if odd.any():
+            i, j = np.argwhere(odd)[0]
+            raise ValueError(
+                f"the analysis gave what is no covariance matrix: {why} ({covariance[i, j]:.6g} "
+                f"and {covariance[j, i]:.6g} for {terms[i]} and {terms[j]}, whose standard errors "
+                f"are {sd[i]:.6g} and {sd[j]:.6g}). Are correlations or standard errors in it?"
+            )
 
 
 def _checked(found: Estimates) -> Estimates:
@@ -165,5 +166,4 @@ def _checked(found: Estimates) -> Estimates:
         )
     if len(set(found.terms)) < len(found.terms):
         raise ValueError(f"the analysis gave terms {list(found.terms)}, expected each name once.")
-    _check_covariance(found)
     return found

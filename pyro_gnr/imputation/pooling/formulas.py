@@ -12,7 +12,7 @@ import numpy as np  # formulas say np.log and so on, too: they see this module's
 import pandas as pd
 
 from pyro_gnr.imputation.pooling.designs import check_design
-from pyro_gnr.imputation.pooling.frames import as_pandas
+from pyro_gnr.imputation.pooling.frames import with_names
 from pyro_gnr.imputation.pooling.levels import Levels, used_levels, with_levels
 from pyro_gnr.imputation.pooling.named_columns import fit_columns, model_columns
 from pyro_gnr.imputation.pooling.outcomes import (
@@ -23,7 +23,7 @@ from pyro_gnr.imputation.pooling.outcomes import (
     outcome_name,
 )
 
-__all__ = ["Formula", "formula_api"]
+__all__ = ["Formula", "formula_api", "model_class"]
 
 # statsmodels' OrderedModel, which its formula.api leaves out; as MASS::polr, which mice's users
 # have. Its own default of a search without gradients often stops short.
@@ -119,7 +119,7 @@ class Formula:
         ]
         cuts = [ORDERED_NOTE] if self._model == "OrderedModel" else []
         single = [
-            f"all tables have {found.values[0]!r} of {name} only: it has no term"
+            f"all tables have {found.values[0]!r} of {name} only"
             for name, found in levels.items()
             if len(found.values) == 1
         ]
@@ -143,7 +143,7 @@ class Formula:
         """
         if self.levels is None:
             return self.over([table])(table)
-        frame = with_levels(as_pandas(table), self.levels)
+        frame = with_levels(with_names(table), self.levels)
         codes = self._codes()
         if codes is not None:
             frame = frame.assign(**{self.outcome: as_codes(frame[self.outcome], codes)})
@@ -186,6 +186,13 @@ class Formula:
         return f"the formula {self.formula!r} cannot be used for {self._model}{given}: {why}"
 
 
+def model_class(model: Any) -> Any:
+    """Give the class of what makes a model of a formula (`smf.ols` is OLS.from_formula)."""
+    owner = getattr(model, "__self__", None)
+    made = isinstance(owner, type) and getattr(model, "__name__", "") == "from_formula"
+    return owner if made else model
+
+
 def _builder(model: str | type[Any]) -> Any:
     if isinstance(model, str):
         api = formula_api()
@@ -198,9 +205,10 @@ def _builder(model: str | type[Any]) -> Any:
         if model.lower() not in known:
             raise ValueError(f"got model={model!r}, expected one of {sorted(known)}, or a class.")
         return getattr(api, model.lower())
-    if not hasattr(model, "from_formula"):
+    made = model_class(model)
+    if not hasattr(made, "from_formula"):
         raise TypeError(f"got model={model!r}, expected a model of statsmodels with formulas.")
-    return model.from_formula
+    return made.from_formula
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_pandas", "has_holes"]
+__all__ = ["as_pandas", "has_holes", "n_rows", "with_names"]
 
 
 def as_pandas(table: Any) -> pd.DataFrame:
@@ -17,8 +17,7 @@ def as_pandas(table: Any) -> pd.DataFrame:
         table: of pandas or polars, or an array, whose columns are then x0, x1, ...
 
     Returns:
-        The table itself if it is of pandas and names its columns by strings; else with such names
-        (0 is "0").
+        The table itself if it is of pandas.
 
     Raises:
         TypeError: it is of another type.
@@ -28,8 +27,7 @@ def as_pandas(table: Any) -> pd.DataFrame:
         ['x0', 'x1']
     """
     if isinstance(table, pd.DataFrame):
-        named = all(isinstance(name, str) for name in table.columns)
-        return table if named else table.rename(columns=str)
+        return table
     if isinstance(table, np.ndarray) and table.ndim == 2:
         return pd.DataFrame(table, columns=[f"x{j}" for j in range(table.shape[1])])
     if hasattr(table, "to_pandas"):
@@ -37,6 +35,24 @@ def as_pandas(table: Any) -> pd.DataFrame:
         if isinstance(frame, pd.DataFrame):
             return frame
     raise TypeError(f"got a table of type {type(table).__name__}, expected pandas or polars.")
+
+
+def with_names(table: Any) -> pd.DataFrame:
+    """Give it as a pandas table whose columns are named by strings, as formulas name them.
+
+    Example:
+        >>> with_names(pd.DataFrame({0: [1.0], "a": [2.0]})).columns.tolist()
+        ['0', 'a']
+    """
+    frame = as_pandas(table)
+    named = all(isinstance(name, str) for name in frame.columns)
+    return frame if named else frame.rename(columns=str)
+
+
+def n_rows(table: Any) -> int | None:
+    """Count the rows of a table or array; None of what is neither, such as the name of a file."""
+    shape = getattr(table, "shape", ())
+    return int(shape[0]) if isinstance(shape, tuple) and shape else None
 
 
 def has_holes(table: Any) -> bool:

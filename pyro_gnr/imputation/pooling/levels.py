@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from pyro_gnr.imputation.pooling.frames import as_pandas
+from pyro_gnr.imputation.pooling.frames import with_names
 
 __all__ = ["Levels", "names", "used_levels", "with_levels"]
 
@@ -58,7 +58,7 @@ def used_levels(formula: str, outcome: str | None, tables: Iterable[Any]) -> dic
     seen: dict[str, dict[Any, None]] = {}
     types: dict[str, Any] = {}
     for table in tables:
-        frame = as_pandas(table)
+        frame = with_names(table)
         if not types:
             types = {
                 str(name): dtype

@@ -45,8 +45,8 @@ def pool(
             a function of a table that gives (estimates, covariance), (estimates, covariance,
             degrees of freedom), a tidy table (term, estimate, std.error), or a fitted model.
             Estimates and covariances of pandas are matched by their labels, others by order.
-        members: (M,) which member made each table; if None, those that the tables remember, else
-            each its own.
+        members: (M,) which member made each table; if None, those that the tables remember (a
+            list of an imputation's tables has forgotten them), else each its own.
         dfcom: degrees of freedom for complete data, such as rows less coefficients; those of the
             analysis if None, and infinity if it has none (the result's notes then say so, where
             that matters: below 300 rows).
@@ -65,10 +65,9 @@ def pool(
         ModuleNotFoundError: a formula is given and statsmodels is not installed.
         TypeError: `tables` is one table or none, or `analysis`, or what it gives, is none of the
             above.
-        ValueError: there are fewer than 2 tables, they have different numbers of rows or give
-            different terms, terms of a formula cannot be told apart, numbers are not finite, or an
-            option does not fit. An error of the analysis keeps its type and gets a note of the
-            table.
+        ValueError: there are fewer than 2 tables, tables give different terms, terms of a formula
+            cannot be told apart, numbers are not finite, or an option does not fit. An error of
+            the analysis keeps its type and gets a note of the table.
 
     Example:
         >>> import pandas as pd

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from pyro_gnr.imputation.pooling.checks import check_level, check_positive, is_number
+from pyro_gnr.imputation.pooling.checks import check_level, check_positive
 from pyro_gnr.imputation.pooling.nesting import nest
 from pyro_gnr.imputation.pooling.rules import moments, spread
 
@@ -121,9 +121,9 @@ def pool_scalar(
     if (variances < 0).any() or not variances.any():
         raise ValueError(f"got U={U!r}, expected variances: not negative, and not all 0.")
     for name, value in (("n", n), ("k", k)):
-        if not is_number(value):
+        if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
             raise TypeError(f"got {name}={value!r}, expected a number.")
-    dfcom = check_positive(n - k, f"n - k = {n!r} - {k!r}")
+    dfcom = check_positive(float(n) - float(k), f"n - k = {n!r} - {k!r}")
     found = moments(estimates[:, None], variances[:, None, None], nesting)
     spreads = spread(found, dfcom)._asdict().items()
     parts = {name: float(np.ravel(value)[0]) for name, value in spreads}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["check_same_rows", "tables_and_members"]
+__all__ = ["tables_and_members"]
 
 
 def tables_and_members(tables: Any, members: Any = None) -> tuple[Sequence[Any], Any]:
@@ -33,17 +33,3 @@ def tables_and_members(tables: Any, members: Any = None) -> tuple[Sequence[Any],
     if not isinstance(found, Iterable):
         raise TypeError(f"got {found!r}, expected a list of M completed tables.")
     return list(found), members
-
-
-def check_same_rows(rows: Sequence[int | None]) -> None:
-    """Refuse tables of different numbers of rows; None where a table does not say.
-
-    Raises:
-        ValueError: there are some.
-    """
-    for i, n in enumerate(rows, start=1):
-        if n is not None and rows[0] is not None and n != rows[0]:
-            raise ValueError(
-                f"table {i} has {n} rows and table 1 {rows[0]}: expected completed tables of the "
-                "same rows."
-            )

@@ -13,6 +13,9 @@ from pyro_gnr.imputation.pooling.rules import Moments
 
 __all__ = ["PooledTest", "d1", "d2", "denominator_df", "f_test", "reiter_df"]
 
+# Of a smallest eigenvalue, in units of variances.
+ROUNDING = 1e-6
+
 
 class PooledTest(NamedTuple):
     """An F test pooled over tables; the names are those of R's mice.
@@ -82,7 +85,8 @@ def d1(
         The test.
 
     Raises:
-        ValueError: U is not known as a whole, or cannot be inverted, or there are not k values.
+        ValueError: U is not known as a whole, cannot be inverted, or is not positive definite; or
+            there are not k values.
 
     Example:
         >>> from pyro_gnr.imputation.pooling.nesting import nest
@@ -105,6 +109,7 @@ def d1(
         raise ValueError(
             "the covariance of the terms is singular: some say the same; test fewer."
         ) from error
+    _check_definite(found.ubar)
     hypothesis = np.asarray(value, dtype=np.float64)
     if hypothesis.shape not in ((), (k,)):
         raise ValueError(f"got {hypothesis.size} values for {k} terms, expected one, or one each.")
@@ -120,6 +125,18 @@ def d1(
         df2 = _large_df(found, k, from_b, from_w)
         df2 = _with_few_rows(df2, r, dfcom) if np.isfinite(dfcom) else df2
     return f_test("D1", float(away @ inverse @ away) / (k * (1 + r)), k, df2, r)
+
+
+def _check_definite(covariance: NDArray[np.float64]) -> None:
+    """Refuse what is no covariance of all terms together, though it may be of each."""
+    sd = np.sqrt(np.diag(covariance))
+    smallest = float(np.linalg.eigvalsh(covariance / np.outer(sd, sd))[0])
+    if smallest < -ROUNDING:
+        raise ValueError(
+            "some combination of these terms has a negative variance (an eigenvalue of the "
+            f"covariance, in units of variances, is {smallest:.2g}), as robust estimators can "
+            "give: test fewer terms."
+        )
 
 
 def d2(statistics: Sequence[float] | NDArray[np.float64], k: int) -> PooledTest:

@@ -7,7 +7,7 @@ import pandas as pd
 from pyro_gnr.imputation.pooling.analysis import Studied
 from pyro_gnr.imputation.pooling.nesting import Nesting
 
-__all__ = ["ONE_MEMBER", "heading", "notes", "whole"]
+__all__ = ["ONE_MEMBER", "heading", "in_percent", "notes", "whole"]
 
 ONE_MEMBER = (
     "all tables come from one member, whose parameters were taken as known: their uncertainty is "
@@ -15,6 +15,13 @@ ONE_MEMBER = (
 )
 # From so many rows on, infinite degrees of freedom for complete data make next to no difference.
 MANY_ROWS = 300
+
+
+# Where the rows that are analysed differ between tables.
+BY_IMPUTED = (
+    "which ones hangs on what was imputed, as it should for a group that imputed values make, and "
+    "for nothing else"
+)
 
 
 def heading(nesting: Nesting) -> str:
@@ -63,22 +70,23 @@ def notes(
             f"the analysis did not say its degrees of freedom for complete data, which were taken "
             f"as infinite{rows}: intervals may be too narrow; dfcom= sets them"
         )
-    return [*found, *_left_out(studied, n_rows, holes=holes)]
+    return [*found, *_rows_used(studied, n_rows, holes=holes)]
 
 
-def _left_out(studied: Studied, n_rows: int | None, *, holes: bool) -> list[str]:
-    """Rows that the analysis did not use."""
+def _rows_used(studied: Studied, n_rows: int | None, *, holes: bool) -> list[str]:
+    """Rows that were analysed, where these are not all, or not the same number in all tables."""
     fewest, most = studied.n_rows, studied.most_rows
-    if fewest is None or most is None or n_rows is None or fewest >= n_rows:
-        return []
-    why = "other columns have holes, too" if holes else "the analysis dropped them"
-    note = f"{n_rows - fewest} of {n_rows} rows were left out: {why}"
-    if most > fewest:
-        note += (
-            f"; in some tables only {n_rows - most}, so that which rows are used hangs on what "
-            "was imputed, and estimates differ for that reason, too"
-        )
-    return [note]
+    found = []
+    if studied.table_rows is not None and studied.table_rows[0] < studied.table_rows[1]:
+        found.append("tables have {} to {} rows: {}".format(*studied.table_rows, BY_IMPUTED))
+    elif fewest is not None and most is not None and n_rows is not None and fewest < n_rows:
+        text = f"the analysis used {fewest} of {n_rows} rows"
+        if fewest < most:
+            text = f"the analysis used {fewest} to {most} of {n_rows} rows: {BY_IMPUTED}"
+        elif holes:
+            text += ": other columns have holes, too"
+        found.append(text)
+    return found
 
 
 def whole(table: pd.DataFrame, *, index: bool = True) -> str:
@@ -94,3 +102,13 @@ def whole(table: pd.DataFrame, *, index: bool = True) -> str:
         float_format="{:.4g}".format,
         formatters={"p.value": "{:.3g}".format},
     )
+
+
+def in_percent(level: float) -> str:
+    """Write a level with the digits that it has.
+
+    Example:
+        >>> in_percent(0.95), in_percent(0.995)
+        ('95%', '99.5%')
+    """
+    return f"{100 * level:.6g}%"

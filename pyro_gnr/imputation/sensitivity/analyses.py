@@ -77,8 +77,18 @@ def _unknown(formula: str, columns: Collection[str]) -> list[str]:
     parts = dict.fromkeys(factor.code for term in terms for factor in term.factors)
     # It looks in the table, in its own functions, Python's, and the module that calls it.
     known = {*columns, *vars(patsy.builtins), *vars(builtins), *vars(formulas)}
-    names = [name for part in parts for name in _names(ast.parse(part, mode="eval"))]
+    names = [name for part in parts for name in _names(_parsed(part, formula))]
     return [name for name in names if name not in known]
+
+
+def _parsed(part: str, formula: str) -> ast.AST:
+    try:
+        return ast.parse(part, mode="eval")
+    except SyntaxError as error:
+        raise ValueError(
+            f"the formula {formula!r} cannot be read at {part!r}: {error.msg}; write Q('a b') for "
+            "a column whose name is no name of Python."
+        ) from error
 
 
 def _names(tree: ast.AST) -> list[str]:

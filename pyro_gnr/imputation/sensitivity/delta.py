@@ -16,7 +16,7 @@ from pyro_gnr.data.alignment import in_row_order
 from pyro_gnr.data.frames import column_names
 from pyro_gnr.data.reading import Scalar
 from pyro_gnr.imputation.departures import described, in_words, prior_in_words, rows_in_words
-from pyro_gnr.imputation.settings import is_whole
+from pyro_gnr.imputation.settings import is_number, is_whole
 
 __all__ = ["Delta", "as_delta", "as_numbers"]
 
@@ -223,10 +223,11 @@ def as_numbers(given: Any, message: str) -> NDArray[np.float64]:
         [1.0, 0.5]
     """
     try:
-        odd = (str, bytes, bool, np.bool_)
-        if any(isinstance(value, odd) for value in np.asarray(given, dtype=object).flat):
+        cells = np.asarray(given, dtype=object)
+        dates = np.asarray(given).dtype.kind in "mM"  # these are whole numbers as objects
+        if dates or not all(is_number(value) for value in cells.flat):
             raise TypeError(message)
-        return np.asarray(given, dtype=np.float64)
+        return cells.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(message) from error
 

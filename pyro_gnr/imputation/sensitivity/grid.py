@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from pyro_gnr.imputation.pooling.checks import check_level
-from pyro_gnr.imputation.pooling.words import whole
+from pyro_gnr.imputation.pooling.words import in_percent, whole
 from pyro_gnr.imputation.sensitivity.adjusting import column_place, told
 from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta, as_numbers
 from pyro_gnr.imputation.sensitivity.scales import unit
@@ -67,7 +67,7 @@ class DeltaGrid(pd.DataFrame):
 
     @property
     def _title(self) -> str:
-        return f"one analysis under departures from the model, {self.level:.0%} intervals"
+        return f"one analysis under departures from the model, {in_percent(self.level)} intervals"
 
     def __repr__(self) -> str:
         table = whole(self, index=False)

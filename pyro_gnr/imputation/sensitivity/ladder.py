@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,8 +16,9 @@ from sklearn.base import clone
 from pyro_gnr.imputation.ledger import unreliable
 from pyro_gnr.imputation.pooling import Pooled
 from pyro_gnr.imputation.pooling.checks import check_level
-from pyro_gnr.imputation.pooling.words import whole
+from pyro_gnr.imputation.pooling.words import in_percent, whole
 from pyro_gnr.imputation.sensitivity.analyses import check_analysis
+from pyro_gnr.imputation.sensitivity.said import named_warnings
 from pyro_gnr.imputation.settings import is_number, is_whole
 from pyro_gnr.model.mechanisms import Ignorable, Mechanism
 from pyro_gnr.model.registry import MECHANISMS as REGISTERED
@@ -96,7 +96,7 @@ class Ladder(pd.DataFrame):
 
     @property
     def _title(self) -> str:
-        return f"one analysis under {len(self.fit)} mechanisms, {self.level:.0%} intervals"
+        return f"one analysis under {len(self.fit)} mechanisms, {in_percent(self.level)} intervals"
 
     @property
     def _failures(self) -> list[str]:
@@ -206,34 +206,63 @@ def compare_mechanisms(
     base = clone(GNRImputer() if imputer is None else imputer)
     if base.random_state is None:
         base.set_params(random_state=0)
-    parts: dict[str, Pooled] = {}
-    tables: dict[str, MultipleImputation] = {}
-    own: dict[str, dict[str, float]] = {}
-    bounds: dict[str, dict[str, Bounds]] = {}
-    failed: dict[str, str] = {}
+    runs = _Runs(X, analysis, m=m, held_out=held_out, options=options)
     of_table = _warned_of_table(base, X, held_out)
     for name, mechanism in named.items():
-        said = set(of_table)
-        model = clone(base).set_params(mechanism=mechanism)
+        runs.add(name, clone(base).set_params(mechanism=mechanism), said=set(of_table))
+    return runs.ladder(level)
+
+
+class _Runs:
+    """The analysis under the mechanisms so far."""
+
+    def __init__(
+        self, X: Any, analysis: Any, *, m: int, held_out: float, options: Mapping[str, Any]
+    ) -> None:
+        self.X, self.analysis, self.m = X, analysis, m
+        self.held_out, self.options = held_out, options
+        self.parts: dict[str, Pooled] = {}
+        self.tables: dict[str, MultipleImputation] = {}
+        self.own: dict[str, dict[str, float]] = {}
+        self.bounds: dict[str, dict[str, Bounds]] = {}
+        self.failed: dict[str, str] = {}
+
+    def add(self, name: str, model: GNRImputer, *, said: set[str]) -> None:
+        """Fit, impute, pool, and measure fit; what fails is noted."""
         try:
-            with _named_warnings(name, said):
-                imputation = model.fit(X).impute(X, m=m)
-                own[name] = _own_bounds(imputation)
+            with named_warnings(name, said):
+                imputation = model.fit(self.X).impute(self.X, m=self.m)
+                self.own[name] = _own_bounds(imputation)
         except (ValueError, FloatingPointError) as error:
-            failed[name] = str(error)
-            continue
+            self.failed[name] = str(error)
+            return
         # An error of the analysis is the caller's to see, before more is fitted.
-        with _named_warnings(name, said):
-            tables[name], parts[name] = imputation, imputation.pool(analysis, **options)
-        bounds[name], apart = {}, f"{name}, held-out fit"
+        with named_warnings(name, said):
+            self.parts[name] = imputation.pool(self.analysis, **self.options)
+        self.tables[name], self.bounds[name] = imputation, {}
+        apart = f"{name}, held-out fit"
         try:
-            with _named_warnings(apart, said):
-                bounds[name] = _held_out_bounds(model, X, imputation, held_out)
+            with named_warnings(apart, said):
+                self.bounds[name] = _held_out_bounds(model, self.X, imputation, self.held_out)
         except (ValueError, FloatingPointError) as error:
-            failed[apart] = str(error)
-    if not parts:
-        raise ValueError(f"no mechanism could be fitted: {failed}.")
-    return _ladder(parts, tables, own, bounds, failed, level)
+            self.failed[apart] = str(error)
+
+    def ladder(self, level: float) -> Ladder:
+        """Put them side by side.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not self.parts:
+            raise ValueError(f"no mechanism could be fitted: {self.failed}.")
+        summaries = {name: pooled.summary(level) for name, pooled in self.parts.items()}
+        found = Ladder(pd.concat(summaries, names=["mechanism", "term"]))
+        reach = {name: _reach(imputation) for name, imputation in self.tables.items()}
+        fit = pd.DataFrame.from_dict(self.own, orient="index").rename_axis("mechanism")
+        found.fit = fit.join(_fit(self.bounds)).join(pd.DataFrame.from_dict(reach, orient="index"))
+        found.failed, found.imputations = self.failed, self.tables
+        found.pooled, found.level = self.parts, level
+        return found
 
 
 def _check(m: object, held_out: object, options: Mapping[str, Any]) -> None:
@@ -259,49 +288,15 @@ def _warned_of_table(base: GNRImputer, X: Any, held_out: float) -> set[str]:
     """
     model = clone(base).set_params(mechanism="ignorable")
     said: set[str] = set()
-    with _named_warnings("", said):
+    with named_warnings("", said):
         seed = model._prepared(X)[0].seed
     if held_out:
         rest, apart = _split(X, held_out, seed)
         # What is wrong with fewer rows each held-out fit will say.
         silent = contextlib.suppress(ValueError, TypeError)
-        with _named_warnings("held-out fits", said), silent:
+        with named_warnings("held-out fits", said), silent:
             model._prepared(rest)[0].schema.encode(apart, row_key=model.row_key)
     return said
-
-
-@contextlib.contextmanager
-def _named_warnings(name: str, said: set[str]) -> Iterator[None]:
-    """Pass on warnings that were not `said` yet, after the name of what gives rise to them."""
-    caught: list[warnings.WarningMessage] = []
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield
-    finally:
-        for warning in caught:
-            text = str(warning.message)
-            if text not in said:
-                said.add(text)
-                message = f"{name}: {text}" if name else text
-                warnings.warn_explicit(message, warning.category, warning.filename, warning.lineno)
-
-
-def _ladder(
-    parts: dict[str, Pooled],
-    tables: dict[str, MultipleImputation],
-    own: dict[str, dict[str, float]],
-    bounds: dict[str, dict[str, Bounds]],
-    failed: dict[str, str],
-    level: float,
-) -> Ladder:
-    summaries = {name: pooled.summary(level) for name, pooled in parts.items()}
-    found = Ladder(pd.concat(summaries, names=["mechanism", "term"]))
-    reach = {name: _reach(imputation) for name, imputation in tables.items()}
-    fit = pd.DataFrame.from_dict(own, orient="index").rename_axis("mechanism")
-    found.fit = fit.join(_fit(bounds)).join(pd.DataFrame.from_dict(reach, orient="index"))
-    found.failed, found.imputations, found.pooled, found.level = failed, tables, parts, level
-    return found
 
 
 def _fit(bounds: dict[str, dict[str, Bounds]]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from pyro_gnr.imputation.departures import rows_in_words
 from pyro_gnr.imputation.pooling import Pooled
 from pyro_gnr.imputation.pooling.checks import check_level
 from pyro_gnr.imputation.pooling.terms import find_terms
+from pyro_gnr.imputation.pooling.words import in_percent
 from pyro_gnr.imputation.sensitivity.adjusting import column_place, told
 from pyro_gnr.imputation.sensitivity.delta import Delta, as_delta, as_numbers
 from pyro_gnr.imputation.sensitivity.scales import FARTHEST, OWN_UNIT, unit
@@ -200,7 +201,7 @@ def _interval_margin(
         return float(lower) - value, float(upper) - value
 
     lower, upper = ends(at_zero)
-    what = f"the {level:.0%} interval of {name!r}"
+    what = f"the {in_percent(level)} interval of {name!r}"
     if lower > 0:
         return lambda p: ends(p)[0], f"{what} lies above {value:g}"
     if upper < 0:

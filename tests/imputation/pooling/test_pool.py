@@ -37,6 +37,7 @@ FORMS = {
     "formula": (FORMULA, {}),
     "class": (sm.OLS, {"formula": FORMULA}),
     "function that makes the class": (smf.ols, {"formula": FORMULA}),
+    "formula and that function": (FORMULA, {"model": smf.ols}),
     "function of results": (lambda table: smf.ols(FORMULA, table).fit(), {}),
     "estimates and covariance": (by_hand, {}),
     "dict of estimates": (lambda t: (dict(by_hand(t)[0]), *by_hand(t)[1:]), {}),
@@ -155,6 +156,15 @@ def test_tables_of_polars_and_arrays(tables):
     np.testing.assert_allclose(pool(arrays, "x0 ~ x1"), pool(tables, "bmi ~ age"))
     numbered = [pd.DataFrame(array) for array in arrays]
     np.testing.assert_allclose(pool(numbered, 'Q("0") ~ Q("1")'), pool(arrays, "x0 ~ x1"))
+    ridge = pool(numbered, BayesianRidge(), target=0, features=[1])
+    np.testing.assert_allclose(ridge, pool(arrays, BayesianRidge(), target="x0", features=["x1"]))
+
+
+def test_names_of_files_are_tables_of_no_known_number_of_rows(tables):
+    files = {f"{i}.csv": table for i, table in enumerate(tables, start=8)}
+    found = pool(list(files), lambda name: by_hand(files[name]))
+    np.testing.assert_allclose(found, pool(tables, by_hand))
+    assert not any("tables have" in note for note in found.notes)
 
 
 def test_nullable_columns_and_functions_in_formulas(tables):
@@ -284,13 +294,13 @@ SINGLE = pd.DataFrame({"bmi": [1.0, 2.0]})
         (lambda t: (pd.Series([1, 2], ["a", "a"]), [1, 1]), {}, ValueError, "each name once"),
         (lambda t: SINGLE, {}, ValueError, "expected term, estimate and std.error"),
         (by_hand, {"dfcom": 0}, ValueError, "got dfcom=0"),
-        (lambda t: ([1.0, 2.0], [[1, 5], [5, 1]]), {}, ValueError, "that is no covariance"),
-        (lambda t: ([1.0, 2.0], [[0, 1], [1, 1]]), {}, ValueError, "that is no covariance"),
+        (lambda t: ([1.0, 2.0], [[1, 5], [5, 1]]), {}, ValueError, "correlation is beyond 1"),
+        (lambda t: ([1.0, 2.0], [[0, 1], [1, 1]]), {}, ValueError, "correlation is beyond 1"),
         (
             lambda t: ({"a": 1.0, "b": 2.0}, [[1, 0.9], [0.1, 1]]),
             {},
             ValueError,
-            "not symmetric: 0.9 and 0.1 of a and b",
+            "not symmetric .0.9 and 0.1 for a and b",
         ),
     ],
 )
@@ -309,10 +319,48 @@ def test_bad_tables(tables):
     fewer = tables[2].replace({"ward": {"b": "a"}})
     with pytest.raises(ValueError, match=r"table 3 gave other terms.*ward\[T.b\]"):
         pool([*tables[:2], fewer], "bmi ~ ward")
-    with pytest.raises(ValueError, match="table 3 has 59 rows and table 1 60: expected completed"):
-        pool([*tables[:2], tables[2][1:]], "bmi ~ ward")
     with pytest.raises(TypeError, match="got None, expected a list"):
         pool(None, FORMULA)
+
+
+@pytest.mark.parametrize(
+    "covariance",
+    [
+        [[1.0, 0.5001, 0.0], [0.4999, 1.0, 0.0], [0.0, 0.0, 1.0]],  # rounding
+        [[1.0, 1e-20, 0.0], [1e-20, 0.0, 0.0], [0.0, 0.0, 1.0]],
+        [[0.0013, 0.0025, 0.0], [0.0025, 0.0048, 0.0], [0.0, 0.0, 1.0]],  # four decimals
+    ],
+)
+def test_rounding_makes_no_matrix_another(tables, covariance):
+    variances = np.diag(covariance) + np.array([0.0, 1e-300, 0.0])
+    found = pool(tables, lambda t: ([t["age"].mean(), t["bmi"].mean() + t["age"][0], 1.0],
+        np.array(covariance) + np.diag(variances - np.diag(covariance))))  # fmt: skip
+    np.testing.assert_allclose(found["ubar"], np.diag(covariance), atol=1e-200)
+
+
+def test_a_robust_covariance_need_not_be_one_of_all_terms_together(tables):
+    """That of clusters in two ways is none at times; each term's standard error is right."""
+    indefinite = 0.1 * np.array([[1.0, 0.9, 0.0], [0.9, 1.0, 0.9], [0.0, 0.9, 1.0]])
+    assert np.linalg.eigvalsh(indefinite)[0] < -0.01
+    found = pool(tables, lambda t: (dict(zip("abc", t["age"][:3], strict=True)), indefinite))
+    np.testing.assert_allclose(found["ubar"], 0.1)
+    assert found.wald(["a", "b"]).df1 == 2
+    with pytest.raises(ValueError, match="some combination of these terms has a negative var"):
+        found.wald(["a", "b", "c"])
+
+
+def test_clusters_and_large_numbers_are_pooled(tables):
+    far = [t.assign(year=2000 + t["code"] * 7 + t.index % 5, g=t.index // 5) for t in tables]
+    formula = "bmi ~ year + I(year**2)"
+    options = {"cov_type": "cluster", "cov_kwds": {"groups": "g"}}
+    found = pool(far, formula, fit_options=options)
+    fits = [smf.ols(formula, t).fit(cov_type="cluster", cov_kwds={"groups": t["g"]}) for t in far]
+    wanted = np.mean([fit.bse**2 for fit in fits], axis=0)
+    np.testing.assert_allclose(found["ubar"], wanted, rtol=1e-3)
+    both = [np.column_stack([t["g"], t["code"]]) for t in far]
+    two_ways = pool(far, lambda t: smf.ols("bmi ~ visits", t).fit(
+        cov_type="cluster", cov_kwds={"groups": both[0]}))  # fmt: skip
+    assert np.isfinite(two_ways["t"]).all()
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ZeroDivisionError, np.linalg.LinAlgError])

@@ -51,6 +51,10 @@ def test_bad_input(change, error, message):
         pool_scalar(**{"Q": Q, "U": U, **change})
 
 
+def test_numbers_of_numpy_are_numbers():
+    assert pool_scalar(Q, U, n=np.array(60), k=np.int64(2)) == pool_scalar(Q, U, n=60, k=2)
+
+
 @pytest.mark.parametrize("level", [0, 1, 95, "0.95", True])
 def test_bad_level(level):
     with pytest.raises(ValueError, match="level"):

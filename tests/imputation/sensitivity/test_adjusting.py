@@ -322,6 +322,9 @@ def test_by_is_checked_at_once():
     for odd in ("2", True, np.True_, ["2"], [1.0, True]):  # numpy would read them
         with pytest.raises(TypeError, match="for column 'a', expected a number, one number a tab"):
             Delta("a", odd)
+    for day in (np.array(["2020-01-01"], dtype="datetime64[ns]"), pd.Timestamp("2020-01-01")):
+        with pytest.raises(TypeError, match="for column 'a', expected a number, one number a tab"):
+            Delta("a", day)
     assert Delta("a", np.float32(2.0)).times(1.0).by == Delta("a", np.int64(2)).by == 2
     with pytest.raises(TypeError, match="got by='much' for column 'a'"):
         Delta("a", "much")

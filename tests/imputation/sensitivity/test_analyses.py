@@ -57,3 +57,9 @@ def test_other_analyses_are_not_looked_into():
 
     check_analysis(lambda table: table["nowhere"], X, {})
     check_analysis(Own, X, {"formula": "y ~ x + EntityEffects | z"})
+
+
+@pytest.mark.parametrize("formula", ["y ~ a b", "y ~ np.log(x y)", "y ~ x if"])
+def test_what_is_no_expression_is_a_formula_that_cannot_be_read(formula):
+    with pytest.raises(ValueError, match=r"cannot be read at .*write Q\('a b'\) for a column"):
+        check_analysis(formula, X, {})
