@@ -94,6 +94,8 @@ def export(
     files = targets(Path(path), overwrite=overwrite)
     write = FORMATS[files[0].suffix.lower()][0]
     table = _checked(as_pandas(long))
+    if files[0].suffix.lower() in (".dta", ".sav") and _is_odd(table[ID].dtype):
+        table[ID] = table[ID].astype(str)  # labels of rows are nothing that a user could convert
     known = as_members(members, table[IMP].nunique() - 1)
     note = rubin_note(members_of(table) if known is None else known)
     warn_of_holes(table)
@@ -167,6 +169,12 @@ def _has_empty_text(series: pd.Series) -> bool:
     if isinstance(series.dtype, pd.CategoricalDtype):
         return "" in series.cat.categories and bool((series == "").any())
     return pd.api.types.is_string_dtype(series.dtype) and bool((series == "").any())
+
+
+def _is_odd(dtype: Any) -> bool:
+    """Whether Stata and SPSS have no such type: times of a zone, periods, intervals, spans."""
+    odd = (pd.DatetimeTZDtype, pd.PeriodDtype, pd.IntervalDtype)
+    return isinstance(dtype, odd) or pd.api.types.is_timedelta64_dtype(dtype)
 
 
 def _check_free(file: Path, *, overwrite: bool) -> None:

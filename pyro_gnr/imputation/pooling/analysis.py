@@ -162,7 +162,9 @@ def _orders(found: Sequence[Estimates]) -> list[list[int]]:
         if odd:
             raise ValueError(
                 f"table {i} gave other terms than table 1 ({', '.join(odd)}), expected the same: "
-                "a rare level may be missing from some tables; join it with another level."
+                "a rare level may be missing from some tables; join it with another level. Or "
+                "codes were imputed as numbers, with decimals: say kinds={column: 'categorical'} "
+                "in the fit (--kind COLUMN=categorical)."
             )
     return [[estimates.terms.index(name) for name in first] for estimates in found]
 

@@ -55,9 +55,10 @@ def as_estimates(output: Any, *, n_rows: int | None = None) -> Estimates:
     Args:
         output: (estimates, covariance) or (estimates, covariance, degrees of freedom), where
             estimates are a number, an array (p,), a Series or a dict, and the covariance is
-            (p, p), or (p,) variances; a tidy table; results of statsmodels; or a fitted
-            estimator as in scikit-learn that has standard errors. Where estimates and covariance
-            both have labels these say what belongs together, otherwise their order does.
+            (p, p), or (p,) variances, also a dict of these; a tidy table; results of statsmodels;
+            or a fitted estimator as in scikit-learn that has standard errors. Where estimates and
+            covariance both have labels these say what belongs together, otherwise their order
+            does.
         n_rows: rows that an estimator was fitted to, if known; the others say themselves.
 
     Returns:
@@ -99,6 +100,8 @@ def as_estimates(output: Any, *, n_rows: int | None = None) -> Estimates:
 def _from_pair(output: tuple[Any, ...]) -> Estimates:
     if len(output) not in (2, 3):
         raise TypeError(f"the analysis gave a tuple of {len(output)}, {EXPECTED}.")
+    if isinstance(output[1], dict):
+        output = (output[0], pd.Series(output[1], dtype=np.float64), *output[2:])
     try:
         dfcom = np.inf if len(output) == 2 or output[2] is None else float(output[2])
         terms, values = _named(output[0])

@@ -110,3 +110,21 @@ def test_complete_text_can_be_a_factor_and_names_of_rows_stay_text(tmp_path):
     hint = "* town_name is text; for i.town_name_ say: encode town_name, gen(town_name_)"
     assert lines.index(hint) < lines.index("mi import flong, m(mi_m) id(mi_id)")
     assert [line for line in lines if "encode" in line] == [hint]
+
+
+@pytest.mark.parametrize("ending", [".dta", ".sav"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.date_range("2020-01-01", periods=2, tz="UTC"),
+        pd.period_range("2020-01", periods=2, freq="M"),
+        pd.to_timedelta([1, 2], unit="D"),
+    ],
+)
+def test_row_labels_of_other_types_are_text(tmp_path, ending, labels):
+    """They are the table's index, which is no column that one could convert."""
+    pytest.importorskip("pyreadstat")
+    long = pd.DataFrame({".imp": [0, 0, 1, 1], ".id": [*labels, *labels], "a": [1, None, 1, 2]})
+    path, _ = export(long, tmp_path / f"a{ending}").files
+    read = pd.read_stata(path)["mi_id"] if ending == ".dta" else pd.read_spss(path).iloc[:, 1]
+    assert read.tolist() == 2 * labels.astype(str).tolist()

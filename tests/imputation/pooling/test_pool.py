@@ -41,6 +41,14 @@ FORMS = {
     "function of results": (lambda table: smf.ols(FORMULA, table).fit(), {}),
     "estimates and covariance": (by_hand, {}),
     "dict of estimates": (lambda t: (dict(by_hand(t)[0]), *by_hand(t)[1:]), {}),
+    "dicts": (
+        lambda t: (
+            dict(by_hand(t)[0]),
+            dict(zip(by_hand(t)[0].index[::-1], np.diag(by_hand(t)[1])[::-1], strict=True)),
+            by_hand(t)[2],
+        ),
+        {},
+    ),
     "variances": (lambda t: (by_hand(t)[0], np.diag(by_hand(t)[1]), by_hand(t)[2]), {}),
     "tidy table": (tidy, {}),
     "dfcom said": (lambda table: by_hand(table)[:2], {"dfcom": 57}),
@@ -317,7 +325,7 @@ def test_bad_tables(tables):
     with pytest.raises(TypeError, match="got a table of type list"):
         pool([[1.0], [2.0]], FORMULA)
     fewer = tables[2].replace({"ward": {"b": "a"}})
-    with pytest.raises(ValueError, match=r"table 3 gave other terms.*ward\[T.b\]"):
+    with pytest.raises(ValueError, match=r"table 3 gave other terms.*ward\[T.b\].*categorical"):
         pool([*tables[:2], fewer], "bmi ~ ward")
     with pytest.raises(TypeError, match="got None, expected a list"):
         pool(None, FORMULA)
