@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-__all__ = ["in_row_order"]
+__all__ = ["as_truth_values", "in_row_order"]
 
 
 def in_row_order(computed: Any, table: Any, what: str) -> Any:
@@ -46,6 +48,21 @@ def in_row_order(computed: Any, table: Any, what: str) -> Any:
             f"the table has the same in another order, so that either may be meant: {_ADVICE}"
         )
     return computed.iloc[places]
+
+
+def as_truth_values(found: Any) -> NDArray[Any]:
+    """Give an array; one of bool where it holds nothing but truth values, of whatever dtype.
+
+    A boolean column that has, or had, holes is of dtype object.
+
+    Example:
+        >>> as_truth_values(pd.Series([True, False], dtype=object)).dtype.name
+        'bool'
+    """
+    cells = np.asarray(found)
+    if cells.dtype == object and all(isinstance(cell, (bool, np.bool_)) for cell in cells.flat):
+        return cells.astype(np.bool_)
+    return cells
 
 
 _ADVICE = (

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyro_gnr.data import Kind
-from pyro_gnr.data.alignment import in_row_order
+from pyro_gnr.data.alignment import as_truth_values, in_row_order
 from pyro_gnr.data.columns import encode_column
 from pyro_gnr.data.completion import Fill, complete
 from pyro_gnr.data.frames import native_columns
@@ -219,7 +219,7 @@ class _Work:
         if self.rule.keep is not None:
             for i in range(self.imputation.m):
                 given = self.rule.keep(self.frame(i))
-                kept = np.asarray(in_row_order(given, self.table.frame, "keep's result"))
+                kept = as_truth_values(in_row_order(given, self.table.frame, "keep's result"))
                 if kept.shape != open_rows.shape or kept.dtype != np.bool_:
                     raise ValueError(
                         f"keep gave {kept.dtype} of shape {kept.shape}, expected "

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyro_gnr.data import Column, Kind
-from pyro_gnr.data.alignment import in_row_order
+from pyro_gnr.data.alignment import as_truth_values, in_row_order
 from pyro_gnr.data.frames import column_names
 from pyro_gnr.data.reading import Scalar
 from pyro_gnr.imputation.departures import described, in_words, prior_in_words, rows_in_words
@@ -177,10 +177,11 @@ class Delta:
             found = self._evaluated(table)
         else:
             found = self.where(table) if callable(self.where) else self._given(table)
-        rows = np.asarray(in_row_order(found, table, f"where for column {self.column!r}"))
+        rows = as_truth_values(in_row_order(found, table, f"where for column {self.column!r}"))
         if rows.shape != (len(table),) or rows.dtype != np.bool_:
+            said = f"={self.where!r}" if isinstance(self.where, str) else ""
             raise ValueError(
-                f"where={self.where!r} for column {self.column!r} gave {rows.dtype} of shape "
+                f"where{said} for column {self.column!r} gave {rows.dtype} of shape "
                 f"{rows.shape}, expected {len(table)} truth values."
             )
         return rows

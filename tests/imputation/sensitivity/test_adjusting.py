@@ -281,6 +281,18 @@ def test_bad_departures_are_named(imputation, delta, message):
         imputation.adjusted(delta)
 
 
+def test_truth_values_may_be_objects_as_those_of_columns_with_holes_are(imputation):
+    old = imputation[0]["age"].to_numpy() > imputation[0]["age"].median()
+    wanted = imputation.adjusted(Delta("age", 1.0, where=old)).draws.values
+    for same in (old.astype(object), lambda table: pd.Series(old, table.index, dtype=object)):
+        made = imputation.adjusted(Delta("age", 1.0, where=same)).draws.values
+        assert np.array_equal(made, wanted)
+    odd = old.astype(object)
+    odd[0] = None
+    with pytest.raises(ValueError, match="^where for column 'age' gave object of shape"):
+        imputation.adjusted(Delta("age", 1.0, where=odd))
+
+
 @pytest.mark.parametrize(
     ("delta", "message"),
     [
