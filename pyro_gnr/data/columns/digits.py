@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 __all__ = ["exact", "outward"]
@@ -37,7 +38,7 @@ def outward(low: float, high: float) -> tuple[str, str]:
     """
     down, up = Decimal(repr(float(low))), Decimal(repr(float(high)))
     if low == high:
-        step = _unit(down, 2)
+        step = max(_unit(down, 2), Decimal(math.ulp(0.0)))  # less would be lost next to 0
         return exact(float(down - step)), exact(float(up + step))
     digits = 1
     while digits < MOST_DIGITS and _cut(down, digits) == _cut(up, digits):

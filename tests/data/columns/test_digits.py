@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyro_gnr.data.columns.digits import exact, outward
@@ -13,6 +13,7 @@ def test_exact_is_read_back_as_itself(number):
     assert float(exact(number)) == number
 
 
+@example([5e-324])
 @given(st.lists(FLOATS | st.integers(10**9, 10**9 + 60), min_size=1, max_size=5))
 def test_what_is_rounded_outwards_holds_all_numbers(numbers):
     low, high = outward(min(numbers), max(numbers))
