@@ -18,7 +18,15 @@ import pyarrow.parquet as pq
 
 from pyro_gnr.data.categories import restore_levels, with_levels
 
-__all__ = ["FORMATS", "digest", "from_arrow", "read_table", "staged", "write_table"]
+__all__ = [
+    "FORMATS",
+    "MISSING_WORDS",
+    "digest",
+    "from_arrow",
+    "read_table",
+    "staged",
+    "write_table",
+]
 
 FORMATS = (".csv", ".parquet")
 

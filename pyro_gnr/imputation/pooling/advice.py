@@ -71,11 +71,6 @@ class Advice(NamedTuple):
     upper: float
     text: str
 
-    def __repr__(self) -> str:
-        # As Python's numbers: numpy's say their type, too.
-        plain = {**self._asdict(), "fmi": float(self.fmi), "upper": float(self.upper)}
-        return f"Advice({', '.join(f'{name}={value!r}' for name, value in plain.items())})"
-
     def __str__(self) -> str:
         return self.text
 
@@ -165,7 +160,7 @@ def advise(
     }
 
     def demand(name: str) -> tuple[int, int, float]:
-        # Members first: a term of a smaller fmi that lies between them may need more of them.
+        """Members first: a term of a smaller fmi that lies between them may need more of them."""
         m, members, _ = plans[name]
         return members, m, parts[name].fmi
 
@@ -173,7 +168,7 @@ def advise(
     part, upper, (m, members, limit) = parts[term], uppers[term], plans[term]
     text = _in_words(part, term, m, members, limit, cv=cv, one_member=one_member)
     own = 1 if one_member else members
-    return Advice(m, own, limit, term, part.fmi, upper, text)
+    return Advice(m, own, limit, term, float(part.fmi), float(upper), text)
 
 
 def _plan(part: Precision, nu: float, needed: float, *, one_member: bool) -> tuple[int, int, str]:

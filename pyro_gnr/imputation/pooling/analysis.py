@@ -147,9 +147,9 @@ class Study:
 
     def _one(self, table: Any, i: int) -> Estimates:
         fit = self._fit_to(table, i)
-        n_rows = len(table) if isinstance(self.analyse, EstimatorFit) else None
+        rows = len(table) if isinstance(self.analyse, EstimatorFit) else None
         try:
-            return as_estimates(fit, n_rows=n_rows)
+            return as_estimates(fit, n_rows=rows)
         except (TypeError, ValueError) as error:
             raise type(error)(f"table {i + 1} of {len(self.tables)}: {error}") from error
 

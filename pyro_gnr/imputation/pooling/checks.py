@@ -8,7 +8,7 @@ __all__ = ["check_level", "check_positive"]
 
 
 def _is_number(value: object) -> bool:
-    # As `imputation.settings._is_number`, which would import torch.
+    # As `imputation.settings.is_number`, which would import torch.
     return isinstance(value, Real) and not isinstance(value, bool)
 
 

@@ -39,6 +39,7 @@ def named_warnings(name: str, said: set[str]) -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
+            """Take the place of `warnings.showwarning`."""
             text = str(message)
             if text not in said:
                 said.add(text)
